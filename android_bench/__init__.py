@@ -1,0 +1,1 @@
+"""Benchmark .tflite files; needs no TensorFlow."""

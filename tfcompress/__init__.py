@@ -1,0 +1,82 @@
+"""Make trained Keras 3 models small and fast enough for phones.
+
+The sub-packages follow a model's path through the toolkit::
+
+    trace - score - plan - surgery - fine-tune/distill - convert - verify - report
+    graph/  channels/     graph/     training/ distill/  tflite/            report/
+
+`slimming` trains BatchNorm scales towards zero so that the plan decides itself;
+`pipeline` runs the stages of a workflow; `android_bench` (apart) measures the file.
+
+Names load on first use, because importing TensorFlow takes seconds and
+``tfcompress --help`` must not.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tfcompress import channels, data, distill, graph, slimming, tflite, training
+    from tfcompress.channels import Budget, score, select
+    from tfcompress.graph import PruningPlan, cost, mask_model, prune_model, trace
+
+__version__ = "0.1.0"
+
+_SUBPACKAGES = (
+    "channels",
+    "data",
+    "distill",
+    "graph",
+    "pipeline",
+    "report",
+    "slimming",
+    "tflite",
+    "training",
+)
+_NAMES = {
+    "Budget": "channels",
+    "PruningPlan": "graph",
+    "cost": "graph",
+    "mask_model": "graph",
+    "prune_model": "graph",
+    "score": "channels",
+    "select": "channels",
+    "trace": "graph",
+}
+
+__all__ = [
+    "Budget",
+    "PruningPlan",
+    "__version__",
+    "channels",
+    "cost",
+    "data",
+    "distill",
+    "graph",
+    "mask_model",
+    "pipeline",
+    "prune_model",
+    "report",
+    "score",
+    "select",
+    "slimming",
+    "tflite",
+    "trace",
+    "training",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a sub-package, or one of the names it lends, on first access (PEP 562)."""
+    if name in _SUBPACKAGES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name in _NAMES:
+        return getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the names before they are imported."""
+    return sorted(__all__)
