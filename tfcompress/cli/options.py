@@ -1,0 +1,239 @@
+"""Options that several commands share, so that they read and behave alike."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import click
+
+from tfcompress.cli import state
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# Not `exists=True`: our own message says more than click's, with exit code 1.
+PATH = click.Path(path_type=pathlib.Path)
+
+
+class ShapeType(click.ParamType):
+    """Integers with commas, such as ``224,224,3``; with ``name=`` before, a pair."""
+
+    name = "shape"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        """Return a tuple of integers, or (name, tuple)."""
+        if not isinstance(value, str):
+            return value
+        name, _, numbers = value.rpartition("=")
+        try:
+            shape = tuple(int(part) for part in numbers.replace("x", ",").split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not like 224,224,3 or image=224,224,3", param, ctx)
+        if min(shape) < 1:
+            self.fail(f"{value!r} has a size below 1", param, ctx)
+        return (name, shape) if name else shape
+
+
+def chain(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    """Make one decorator of several options, shown in this order in the help."""
+
+    def decorate(function: F) -> F:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+def _set_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: ARG001 -- click's
+    ctx.ensure_object(state.State).debug = value
+
+
+model_argument = click.argument("model", type=PATH)
+
+output_option = click.option(
+    "-o", "--output", required=True, type=PATH, help="File to write."
+)
+directory_option = click.option(
+    "-o", "--output", required=True, type=PATH, help="Run directory to write or resume."
+)
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object instead of a table."
+)
+force_option = click.option(
+    "--force", is_flag=True, help="Overwrite output that exists."
+)
+debug_option = click.option(
+    "--debug",
+    is_flag=True,
+    expose_value=False,
+    callback=_set_debug,
+    help="Show the traceback of an error.",
+)
+seed_option = click.option(
+    "--seed", type=int, default=0, show_default=True, help="Seed of all random choices."
+)
+
+loading_options = chain(
+    click.option(
+        "--import",
+        "imports",
+        multiple=True,
+        metavar="MODULE",
+        help="Import a module first: it registers custom layers. May be repeated.",
+    ),
+    click.option(
+        "--input-shape",
+        multiple=True,
+        type=ShapeType(),
+        metavar="SHAPE",
+        help="Fixed input shape without the batch, such as 224,224,3, for a flexible "
+        "or unbuilt model; image=224,224,3 for one input of several.",
+    ),
+    click.option(
+        "--allow-lambda",
+        is_flag=True,
+        help="Run the Python code in the file's Lambda layers. Only if you trust it.",
+    ),
+)
+
+
+def data_options(*, required: bool) -> Callable[[F], F]:
+    """Return the options that say what the data set is and what is learned."""
+    return chain(
+        click.option(
+            "--data",
+            required=required,
+            metavar="SOURCE",
+            help="fashion-mnist, a .npz file, an image folder, or package.module:"
+            "function.",
+        ),
+        click.option(
+            "--image-size",
+            type=ShapeType(),
+            metavar="H,W",
+            help="Resize images to this; default: the model's input.",
+        ),
+        click.option(
+            "--preprocess",
+            metavar="HOW",
+            help="How pixels become inputs: scale/mean/std such as "
+            "scale=1/255,mean=0.5,std=0.5, or package.module:function.",
+        ),
+        click.option(
+            "--task",
+            metavar="KIND",
+            help="classification, multilabel, regression or segmentation; default: "
+            "by the compiled model or the data.",
+        ),
+        click.option("--loss", help="Keras loss; default: the compiled model's."),
+        click.option("--metric", help="Metric to report; default: the task's."),
+        click.option(
+            "--limit", type=click.IntRange(1), help="Use only so many train examples."
+        ),
+    )
+
+
+budget_options = chain(
+    click.option(
+        "--macs",
+        type=click.FloatRange(0, min_open=True),
+        help="Multiply-accumulates to keep: a fraction up to 1, or a number above.",
+    ),
+    click.option(
+        "--params",
+        type=click.FloatRange(0, min_open=True),
+        help="Parameters to keep, likewise.",
+    ),
+    click.option(
+        "--size-bytes",
+        type=click.FloatRange(0, min_open=True),
+        help="Weight bytes of the int8 file to keep, likewise.",
+    ),
+    click.option(
+        "--scope",
+        type=click.Choice(["global", "layer"]),
+        help="Rank channels over all layers, or cut each alike.  [default: global]",
+    ),
+    click.option(
+        "--round-to",
+        type=click.IntRange(1),
+        help="Keep a multiple of so many channels.  [default: 8]",
+    ),
+    click.option(
+        "--min-channels",
+        type=click.IntRange(1),
+        help="Keep at least so many channels of a group.  [default: 8]",
+    ),
+    click.option(
+        "--exclude",
+        multiple=True,
+        metavar="LAYER",
+        help="Leave the channels of this layer alone. May be repeated.",
+    ),
+)
+
+training_options = chain(
+    click.option("--epochs", type=click.IntRange(0), help="Epochs of training."),
+    click.option("--batch-size", type=click.IntRange(1), help="Examples per step."),
+    click.option(
+        "--learning-rate",
+        type=click.FloatRange(0, min_open=True),
+        help="Highest learning rate of the schedule.",
+    ),
+)
+
+slim_options = chain()
+
+common_options = chain(json_option, force_option, debug_option)
+
+
+def given(**settings: Any) -> dict[str, Any]:
+    """Return the settings that were given; the others keep their config's default.
+
+    Example:
+        >>> given(macs=0.5, params=None, exclude=())
+        {'macs': 0.5}
+    """
+    return {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in settings.items()
+        if value is not None and value != ()
+    }
+
+
+def shape_setting(shapes: tuple[Any, ...]) -> Any:
+    """Return the `--input-shape` options as one shape or a mapping by input name.
+
+    Example:
+        >>> shape_setting(((8, 8, 3),)), shape_setting((("a", (4,)), ("b", (2,))))
+        ([8, 8, 3], {'a': [4], 'b': [2]})
+    """
+    if not shapes:
+        return None
+    if isinstance(shapes[0][0], str):
+        return {name: list(shape) for name, shape in shapes}
+    if len(shapes) > 1:
+        raise click.UsageError("Name the inputs: --input-shape image=224,224,3 ...")
+    return list(shapes[0])
+
+
+def split(options: dict[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Take the model's and the data's settings out of a command's options."""
+    model = given(
+        path=str(options.pop("model")),
+        imports=options.pop("imports", None),
+        input_shape=shape_setting(options.pop("input_shape", ())),
+        allow_lambda=options.pop("allow_lambda", None) or None,
+    )
+    data = given(
+        source=options.pop("data", None),
+        **{
+            key: options.pop(key, None)
+            for key in ("image_size", "preprocess", "task", "loss", "metric", "limit")
+        },
+    )
+    return model, data

@@ -1,0 +1,52 @@
+"""``tfcompress prune``: one cut, by a criterion or a saved plan."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+import click
+
+from tfcompress.cli import options, state
+
+CRITERIA = (
+    "bn_scale",
+    "l1_norm",
+    "l2_norm",
+    "geometric_median",
+    "taylor",
+    "random",
+)
+
+
+@click.command(cls=state.WorkCommand)
+@options.model_argument
+@options.output_option
+@options.data_options(required=False)
+@click.option(
+    "--criterion",
+    type=click.Choice([*CRITERIA, "l1", "l2"]),
+    help="How channels are ranked; taylor needs --data.  [default: l1_norm]",
+)
+@click.option(
+    "--plan", type=options.PATH, help="Cut by this saved plan instead of a criterion."
+)
+@options.budget_options
+@options.loading_options
+@options.seed_option
+@options.common_options
+def prune(plan: pathlib.Path | None, **given: Any) -> int:
+    """Remove channels of MODEL at once, without training.
+
+    The result usually needs `distill` or a fine-tuning stage.  Works for models
+    without BatchNorm too.
+
+    \b
+    Example:
+        tfcompress prune model.keras --criterion l1_norm --macs 0.7 -o pruned.keras
+        tfcompress prune model.keras --plan plan.json -o pruned.keras
+    """
+    from tfcompress.cli import running
+
+    given["plan"] = None if plan is None else str(plan)
+    return running.single("prune", given)

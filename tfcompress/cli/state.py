@@ -1,0 +1,88 @@
+"""What the parts of one command line know of each other, and how results are printed.
+
+Results go to stdout; logs, progress and everything that libraries print go to stderr,
+so that `--json` gives exactly one object.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import logging
+import os
+import pathlib
+import sys
+from collections.abc import Mapping
+from typing import IO, Any
+
+import click
+
+from tfcompress import errors
+
+
+@dataclasses.dataclass
+class State:
+    """The state of one run of the command line."""
+
+    debug: bool = False  # show the traceback of an error
+    resumable: bool = False  # the command keeps what it did if interrupted
+    stdout: IO[str] | None = None  # the real one, while stdout is redirected
+
+
+class WorkCommand(click.Command):
+    """A command whose libraries may print: what they print goes to stderr."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command with Python's stdout redirected to stderr."""
+        current = ctx.ensure_object(State)
+        current.stdout = sys.stdout
+        require_tensorflow_backend()
+        _quiet_loggers()
+        with contextlib.redirect_stdout(sys.stderr):
+            return super().invoke(ctx)
+
+
+def emit(text: str) -> None:
+    """Print a result on the real stdout."""
+    click.echo(text, file=click.get_current_context().ensure_object(State).stdout)
+
+
+def emit_json(record: Mapping[str, Any]) -> None:
+    """Print one JSON object on the real stdout."""
+    emit(json.dumps(record, indent=2))
+
+
+def resumable() -> None:
+    """Note that this command may be run again after an interruption."""
+    click.get_current_context().ensure_object(State).resumable = True
+
+
+def require_tensorflow_backend() -> None:
+    """Refuse another Keras backend before Keras tries to import it.
+
+    Raises:
+        ModelError: If the environment or keras.json names another backend.
+    """
+    backend = os.environ.get("KERAS_BACKEND") or _configured_backend()
+    if backend != "tensorflow":
+        raise errors.ModelError(
+            "tfcompress needs Keras' TensorFlow backend. Received: KERAS_BACKEND="
+            f"{backend}. Set `KERAS_BACKEND=tensorflow` and start again; .keras files "
+            "of other backends load there."
+        )
+
+
+def _configured_backend() -> str:
+    home = os.environ.get("KERAS_HOME", "~/.keras")
+    path = pathlib.Path(home).expanduser() / "keras.json"
+    try:
+        backend = json.loads(path.read_text("utf-8")).get("backend", "tensorflow")
+    except (OSError, ValueError, AttributeError):
+        return "tensorflow"  # Keras writes the file anew
+    return str(backend)
+
+
+def _quiet_loggers() -> None:
+    for name in ("tensorflow", "absl"):
+        logging.getLogger(name).setLevel(logging.ERROR)
