@@ -1,1 +1,56 @@
-"""Package tflite."""
+"""Convert to .tflite, look inside the file, run it, and prove that it is as good.
+
+`convert` writes a file by a recipe, `inspect` reads one without TensorFlow, `Runner`
+runs one on arrays, `check_parity` compares it with its Keras model on a whole
+evaluation set.  Names load on first use, so that `inspect` and `Runner` start in a
+moment and work where TensorFlow is not installed.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tfcompress.tflite.conversion import Conversion, convert
+    from tfcompress.tflite.inspection import Inspection, inspect
+    from tfcompress.tflite.parity import ParityReport, check_parity
+    from tfcompress.tflite.probing import probe
+    from tfcompress.tflite.recipes import RECIPES
+    from tfcompress.tflite.running import Runner
+
+_NAMES = {
+    "Conversion": "conversion",
+    "Inspection": "inspection",
+    "ParityReport": "parity",
+    "RECIPES": "recipes",
+    "Runner": "running",
+    "check_parity": "parity",
+    "convert": "conversion",
+    "inspect": "inspection",
+    "probe": "probing",
+}
+
+__all__ = [
+    "RECIPES",
+    "Conversion",
+    "Inspection",
+    "ParityReport",
+    "Runner",
+    "check_parity",
+    "convert",
+    "inspect",
+    "probe",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the module that owns `name` on first access (PEP 562)."""
+    if name in _NAMES:
+        return getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the names before they are imported."""
+    return sorted(__all__)
