@@ -1,0 +1,317 @@
+"""Train a model on a data set: the one loop behind every method.
+
+Each epoch is one ``fit`` of the fused twin, so whatever Keras does in a step (metrics,
+sample weights, `tf.distribute`, a train step of the user's own) holds here too.  Around
+it: the order of examples is a function of (seed, epoch) alone, the held-out part
+decides which weights are best, a state file is written after every epoch, and a loss
+that is no number ends the training with its epoch and step.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfcompress import errors, files
+from tfcompress.training import checkpoints, schedules, watching
+from tfcompress.training.acceleration import accelerate
+from tfcompress.training.settings import TrainConfig
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainResult:
+    """What a training did.
+
+    Attributes:
+        history: Per name one number per epoch: ``loss``, the compiled metrics,
+            ``val_<metric>``, ``learning_rate``.
+        best_epoch: Epoch, from 0, whose weights the model now holds.
+        epochs_run: Epochs that ran, those before a resume included.
+        seconds: Wall-clock time, that before a resume included.
+    """
+
+    history: dict[str, list[float]]
+    best_epoch: int
+    epochs_run: int
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return dataclasses.asdict(self)
+
+
+def train(  # noqa: PLR0913 - what every method may vary
+    model: keras.Model,
+    dataset: Any,
+    *,
+    config: TrainConfig,
+    task: Any = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    state_dir: files.PathLike | None = None,
+    progress: Callable[[watching.Progress], None] | None = None,
+    wrap: Callable[[keras.Model], keras.Model] | None = None,
+) -> TrainResult:
+    """Train `model` in place on the training part of `dataset`.
+
+    Args:
+        model: A built model; its weights are changed, nothing else.
+        dataset: A `tfcompress.data.Dataset`. Its ``validation`` part decides, its
+            ``test`` part is not touched.
+        config: The settings.
+        task: Loss and metrics; by default what the model is compiled with, else what
+            the data set says.
+        callbacks: Keras callbacks; ``logs`` of ``on_epoch_end`` hold the validation
+            metric. One with ``get_state`` and ``set_state`` (JSON values) is resumed.
+        state_dir: Where to keep the state. The same call after a kill goes on from the
+            last finished epoch and ends with the same weights.
+        progress: Called after every step.
+        wrap: Makes the model that is fitted out of the twin, such as a distiller; it
+            is compiled with the loss and metrics of `task`.
+
+    Raises:
+        TrainingError: If weights or loss are not finite, or the data set has no
+            training examples.
+        ModelError: If the model cannot be trained.
+    """
+    _check(model)
+    return _Training(model, dataset, config, task, wrap).run(
+        callbacks, state_dir, progress
+    )
+
+
+class _Training:
+    """The objects of one training, made from the arguments of `train`."""
+
+    def __init__(
+        self, model: Any, dataset: Any, config: TrainConfig, task: Any, wrap: Any
+    ) -> None:
+        self.model, self.dataset, self.config = model, dataset, config
+        self.task = task or _task_of(model, dataset)
+        self.steps = _steps_per_epoch(dataset, config)
+        with model.distribute_strategy.scope():
+            self.twin = _twin(model, config)
+            self.fitted = wrap(self.twin) if wrap else self.twin
+            self._compile()
+        self.best: list[np.ndarray] = []
+        self.record: dict[str, Any] = {
+            "epoch": 0, "history": {}, "best_epoch": -1, "seconds": 0.0,
+            "callbacks": {},
+        }  # fmt: skip
+
+    def _compile(self) -> None:
+        optimizer = schedules.optimizer(
+            self.config, steps=self.steps * self.config.epochs
+        )
+        flat = [v for v in self.fitted.trainable_variables if len(v.shape) < 2]
+        optimizer.exclude_from_weight_decay(var_list=flat)
+        if _precision(self.config) == "mixed_float16":
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        self.fitted.compile(
+            optimizer=optimizer,
+            loss=self.task.loss(),
+            metrics=self.task.metrics(),
+            steps_per_execution=min(self.config.steps_per_execution, self.steps),
+        )
+        optimizer.build(self.fitted.trainable_variables)
+
+    def run(self, callbacks: Any, state_dir: Any, progress: Any) -> TrainResult:
+        """Train until the last epoch, a callback's stop, or early stopping."""
+        checkpoint = self._checkpoint(state_dir)
+        _seed_generators(self.fitted, self.config.seed)
+        self._restore(checkpoint, callbacks)
+        validator = watching.Validator(self._validate)
+        watcher = watching.Watcher(self.config.epochs, self.steps, progress)
+        listeners = watching.EpochCallbacks(
+            [validator, watcher, *callbacks],
+            add_history=True,
+            model=self.fitted,
+            epochs=self.config.epochs,
+            steps=self.steps,
+            verbose=0,
+        )
+        listeners.begin_training()
+        while self.record["epoch"] < self.config.epochs and not self._exhausted():
+            self._epoch(listeners, validator)
+            self._save(checkpoint, callbacks)
+            if self.fitted.stop_training:
+                break
+        listeners.end_training()
+        return self._finish()
+
+    def _epoch(self, listeners: Any, validator: watching.Validator) -> None:
+        epoch, started = self.record["epoch"], time.perf_counter()
+        self.fitted.fit(
+            self.dataset.train(
+                self.config.batch_size, seed=self.config.seed, epoch=epoch
+            ),
+            initial_epoch=epoch,
+            epochs=epoch + 1,
+            verbose=0,
+            shuffle=False,
+            callbacks=listeners,
+        )
+        _check_weights(self.model, f"after epoch {epoch}")
+        for name, value in validator.logs.items():
+            self.record["history"].setdefault(name, []).append(float(value))
+        self._keep_best(epoch)
+        self.record["epoch"] = epoch + 1
+        self.record["seconds"] += time.perf_counter() - started
+
+    def _validate(self) -> dict[str, float]:
+        """Return the validation metric and the learning rate, for the logs."""
+        rate = float(np.asarray(self.fitted.optimizer.learning_rate))
+        if not self.dataset.sizes.get("validation"):
+            return {"learning_rate": rate}
+        evaluation = self.task.evaluate(
+            self.twin.predict_on_batch,
+            self.dataset.validation(self.config.batch_size),
+        )
+        return {f"val_{evaluation.metric}": evaluation.value, "learning_rate": rate}
+
+    def _keep_best(self, epoch: int) -> None:
+        values = self._validation_values()
+        if not self.config.early_stopping or not values:
+            self.record["best_epoch"] = epoch
+        elif self._best_index(values) == epoch:
+            self.record["best_epoch"] = epoch
+            self.best = [np.asarray(v.value) for v in self.model.weights]
+
+    def _validation_values(self) -> list[float]:
+        history: dict[str, list[float]] = self.record["history"]
+        return next((v for n, v in history.items() if n.startswith("val_")), [])
+
+    def _best_index(self, values: Sequence[float]) -> int:
+        sign = 1.0 if self.task.higher_is_better else -1.0
+        return max(range(len(values)), key=lambda i: (sign * values[i], -i))
+
+    def _exhausted(self) -> bool:
+        patience = self.config.early_stopping
+        waited = self.record["epoch"] - 1 - self.record["best_epoch"]
+        return bool(patience and self.record["epoch"] and waited >= patience)
+
+    def _checkpoint(self, state_dir: Any) -> checkpoints.Checkpoint | None:
+        if state_dir is None:
+            return None
+        parts = [repr(sorted(self.config.to_dict().items()))]
+        parts.append(str(getattr(self.dataset, "fingerprint", "")))
+        return checkpoints.Checkpoint(
+            state_dir, identity=checkpoints.identity(self.model, *parts)
+        )
+
+    def _state(self) -> dict[str, list[keras.Variable]]:
+        return {
+            "model": self.fitted.variables,
+            "optimizer": self.fitted.optimizer.variables,
+        }
+
+    def _restore(self, checkpoint: Any, callbacks: Any) -> None:
+        stored = checkpoint.load(self._state()) if checkpoint else None
+        if stored is None:
+            return
+        self.record, self.best = stored
+        _LOG.info("going on after epoch %d", self.record["epoch"])
+        for index, callback in enumerate(callbacks):
+            state = self.record["callbacks"].get(str(index))
+            if state is not None and hasattr(callback, "set_state"):
+                callback.set_state(state)
+
+    def _save(self, checkpoint: Any, callbacks: Any) -> None:
+        self.record["callbacks"] = {
+            str(index): callback.get_state()
+            for index, callback in enumerate(callbacks)
+            if hasattr(callback, "get_state")
+        }
+        if checkpoint:
+            checkpoint.save(self._state(), best=self.best, record=self.record)
+
+    def _finish(self) -> TrainResult:
+        if self.best:
+            for variable, value in zip(self.model.weights, self.best, strict=True):
+                variable.assign(value)
+        return TrainResult(
+            history=self.record["history"],
+            best_epoch=self.record["best_epoch"],
+            epochs_run=self.record["epoch"],
+            seconds=self.record["seconds"],
+        )
+
+
+def _check(model: keras.Model) -> None:
+    if not model.built:
+        raise errors.ModelError(
+            f"This model is not built. Received: {model.name!r}. Give it an input "
+            "shape first: `model.build((None, height, width, channels))`."
+        )
+    if tf.distribute.has_strategy() and (
+        model.distribute_strategy is not tf.distribute.get_strategy()
+    ):
+        raise errors.ModelError(
+            "The model was not made under the active strategy. Received: "
+            f"{model.name!r} and {type(tf.distribute.get_strategy()).__name__}. "
+            "Build or load it inside `with strategy.scope():`."
+        )
+    _check_weights(model, "before training")
+
+
+def _check_weights(model: keras.Model, when: str) -> None:
+    for variable in model.weights:
+        if not bool(keras.ops.all(keras.ops.isfinite(variable))):
+            raise errors.TrainingError(
+                f"A weight is not finite {when}. Received: {variable.path} with NaN or "
+                "infinity. Lower `learning_rate`, or start from a sound model."
+            )
+
+
+def _task_of(model: keras.Model, dataset: Any) -> Any:
+    from tfcompress import data
+
+    return data.Task.for_model(model, dataset)
+
+
+def _steps_per_epoch(dataset: Any, config: TrainConfig) -> int:
+    steps = math.ceil(int(dataset.sizes["train"]) / config.batch_size)
+    if steps == 0:
+        raise errors.TrainingError(
+            "There is nothing to train on. Received: a data set with 0 training "
+            f"examples ({getattr(dataset, 'name', 'unnamed')!r}). Check its path."
+        )
+    return steps
+
+
+def _precision(config: TrainConfig) -> str | None:
+    """Return the dtype policy: half precision where it pays, on a GPU only."""
+    if config.mixed_precision == "auto":
+        has_gpu = bool(tf.config.list_physical_devices("GPU"))
+        return "mixed_float16" if has_gpu else None
+    return (
+        None if config.mixed_precision == "off" else f"mixed_{config.mixed_precision}"
+    )
+
+
+def _twin(model: keras.Model, config: TrainConfig) -> keras.Model:
+    functional = hasattr(model, "operations") or isinstance(model, keras.Sequential)
+    if config.accelerate and functional:
+        return accelerate(model)
+    if config.accelerate:
+        _LOG.warning("%s has no graph: trained as it is, not faster.", model.name)
+    return model
+
+
+def _seed_generators(model: keras.Model, seed: int) -> None:
+    """Start every random layer from `seed`, so that two runs draw alike."""
+    layers = model._flatten_layers()  # noqa: SLF001 - no public walk over nested layers
+    generators = [g for layer in layers for g in layer._seed_generators]  # noqa: SLF001
+    unique = {id(generator): generator for generator in generators}
+    for index, generator in enumerate(unique.values()):
+        state = np.random.SeedSequence([seed, index]).generate_state(2)
+        generator.state.assign(state.astype(generator.state.dtype))
