@@ -1,1 +1,31 @@
-"""Package channels."""
+"""Which channels to remove: score them, then select within a budget.
+
+::
+
+    scores = score(graph, criterion="bn_scale")
+    plan = select(graph, scores, budget=Budget(macs=0.5))
+"""
+
+from tfcompress.channels.budgets import Budget
+from tfcompress.channels.criteria import (
+    bn_scale,
+    geometric_median,
+    l1_norm,
+    l2_norm,
+    random,
+    score,
+)
+from tfcompress.channels.selection import select
+from tfcompress.channels.taylor_scores import taylor
+
+__all__ = [
+    "Budget",
+    "bn_scale",
+    "geometric_median",
+    "l1_norm",
+    "l2_norm",
+    "random",
+    "score",
+    "select",
+    "taylor",
+]
