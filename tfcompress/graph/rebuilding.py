@@ -1,0 +1,111 @@
+"""Build a new Keras model from a flattened one, layer by layer, with edited configs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+from keras import tree
+
+from tfcompress.graph.reading import FlatModel, Ref, functional_graph
+
+Edits = Mapping[str, Mapping[str, Any]]
+
+
+def rebuild(
+    model: keras.Model, flat: FlatModel, edits: Edits
+) -> tuple[keras.Model, dict[str, Any], list[str]]:
+    """Build the model again from copies of its layers; weights are fresh.
+
+    Args:
+        model: The original, for its inputs, name and compile settings.
+        flat: Its calls.
+        edits: For each layer to change, the config entries to replace.
+
+    Returns:
+        The new model; its layers by name; and notes on what could not be copied.
+    """
+    notes: list[str] = []
+    layers: dict[str, Any] = {}
+    inputs = tree.map_structure(_copy_input, functional_graph(model).input)
+    tensors = dict(zip(flat.input_tensors(), tree.flatten(inputs), strict=True))
+    for call in flat.calls:
+        if call.name not in layers:
+            layers[call.name] = _copy(
+                call.layer, call.name, edits.get(call.name, {}), notes
+            )
+        args, kwargs = tree.map_structure(
+            lambda x: tensors[x.tensor] if isinstance(x, Ref) else x,
+            (call.args, dict(call.kwargs)),
+        )
+        made = tree.flatten(layers[call.name](*args, **kwargs))
+        tensors.update(zip(call.outputs, made, strict=True))
+    outputs = tree.map_structure(lambda ref: tensors[ref.tensor], flat.outputs)
+    new = keras.Model(inputs, outputs, name=model.name)
+    new.trainable = model.trainable
+    _copy_trainable(model, flat, layers)
+    _copy_compile(model, new, notes)
+    return new, layers, notes
+
+
+def _copy_input(tensor: Any) -> Any:
+    return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name)
+
+
+def _copy(layer: Any, name: str, edits: Mapping[str, Any], notes: list[str]) -> Any:
+    """Make a new layer from the config of an old one.
+
+    A layer that cannot be made from its config is used itself, weights shared: its
+    channels were pinned, so it still fits.
+    """
+    if isinstance(layer, keras.layers.Lambda):
+        return _copy_lambda(layer, name)
+    try:
+        new = type(layer).from_config({**layer.get_config(), **edits})
+    except (TypeError, ValueError, NotImplementedError, KeyError) as error:
+        notes.append(
+            f"{name}: it cannot be rebuilt from its config ({error}), so the new model "
+            "shares this layer with the original"
+        )
+        return layer
+    new.name = name
+    return new
+
+
+def _copy_lambda(layer: Any, name: str) -> Any:
+    """Copy a Lambda around its live function; its config would need unsafe loading."""
+    return keras.layers.Lambda(
+        layer.function,
+        output_shape=layer._output_shape,  # noqa: SLF001 - has no public name
+        arguments=layer.arguments,
+        name=name,
+        dtype=layer.dtype_policy,
+    )
+
+
+def _copy_trainable(
+    model: keras.Model, flat: FlatModel, layers: Mapping[str, Any]
+) -> None:
+    """Freeze what is frozen, also where an enclosing nested model froze it."""
+    del model
+    for call in flat.calls:
+        if hasattr(call.layer, "trainable"):
+            layers[call.name].trainable = call.layer.trainable
+
+
+def _copy_compile(model: keras.Model, new: keras.Model, notes: list[str]) -> None:
+    """Compile the new model as the old one, where its settings can be copied."""
+    if not getattr(model, "compiled", False):
+        return
+    config: Any = None
+    with contextlib.suppress(TypeError, ValueError, AttributeError):
+        config = model.get_compile_config()
+    if not config:
+        notes.append("the compile settings cannot be copied; compile the new model")
+        return
+    try:
+        new.compile_from_config(config)
+    except (TypeError, ValueError, AttributeError) as error:
+        notes.append(f"the compile settings cannot be copied ({error}); compile it")
