@@ -1,0 +1,231 @@
+"""The `.tflite` files of a run: size, recipe, operators, latency.
+
+A `convert` stage makes a file; a later `benchmark` or `verify` stage measures it and
+names it among its inputs.  With one file in the run, they belong to that one.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import pathlib
+from collections.abc import Mapping, Sequence
+
+from tfcompress.report import formats
+from tfcompress.report.reading import Reader
+from tfcompress.report.records import Run, Stage
+
+FILE = ("conversion", "float32", "tflite")  # where a stage's details describe its file
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Latency:
+    """One benchmark result.
+
+    ``where`` is the place that it was measured on (`host`, `device`, ...): a report
+    never shows one as another.
+    """
+
+    where: str
+    backend: str | None
+    num_threads: int | None
+    p50_ms: float | None
+    p90_ms: float | None
+    p95_ms: float | None
+    init_ms: float | None
+    peak_memory_bytes: float | None
+    num_runs: int | None
+    stable: bool | None
+    cpu: str | None
+
+    @property
+    def label(self) -> str:
+        """What the number is, with where it was measured."""
+        if self.where == "device":
+            return "device latency (median)"
+        return f"{self.where.replace('_', ' ')} latency (median)"
+
+    @property
+    def note(self) -> str:
+        """The conditions of the measurement."""
+        parts = []
+        if self.num_threads:
+            parts.append(f"{self.num_threads} thread{'s'[: self.num_threads > 1]}")
+        if self.where != "device":
+            parts.append("not a phone")
+        return ", ".join(parts)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TfliteFile:
+    """One `.tflite` file and everything that the run measured of it."""
+
+    stage: str
+    path: str | None
+    recipe: str | None
+    file_bytes: float | None
+    gzip_bytes: float | None
+    operators: tuple[tuple[str, int], ...] = ()
+    tensor_types: tuple[tuple[str, int], ...] = ()
+    float_operators: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    latencies: tuple[Latency, ...] = ()
+
+    @property
+    def latency(self) -> Latency | None:
+        """The main benchmark result: the one with the fewest threads."""
+        known = [item for item in self.latencies if item.p50_ms is not None]
+        return min(known, key=lambda item: item.num_threads or 0, default=None)
+
+    def latency_like(self, other: Latency) -> Latency | None:
+        """Return the result that was measured as `other` was, if there is one."""
+        for item in self.latencies:
+            same = (item.where, item.num_threads) == (other.where, other.num_threads)
+            if same and item.p50_ms is not None:
+                return item
+        return None
+
+
+def original_file(stage: Stage | None) -> TfliteFile | None:
+    """Return the float32 `.tflite` of the original model."""
+    if stage is None:
+        return None
+    return _file(stage, [stage], recipe="float32")
+
+
+def tflite_files(run: Run) -> list[TfliteFile]:
+    """Return the converted files, in the order in which they were made."""
+    converts = run.find("convert")
+    files = []
+    for stage in converts:
+        users = [
+            other
+            for other in run.stages
+            if other.kind in ("verify", "benchmark", "inspect")
+            and (len(converts) == 1 or _uses(other, stage))
+        ]
+        files.append(_file(stage, [stage, *users]))
+    return files
+
+
+def belongs_to(run: Run, stage: Stage) -> Stage | None:
+    """Return the `convert` stage whose file `stage` measured."""
+    converts = run.find("convert")
+    if len(converts) == 1:
+        return converts[0]
+    return next((c for c in converts if _uses(stage, c)), None)
+
+
+def _uses(stage: Stage, convert: Stage) -> bool:
+    made = {pathlib.PurePath(str(value)).name for value in convert.outputs.values()}
+    used = {pathlib.PurePath(str(value)).name for value in stage.inputs.values()}
+    return bool(made & used)
+
+
+def _file(
+    stage: Stage, measured_in: Sequence[Stage], *, recipe: str | None = None
+) -> TfliteFile:
+    """Gather what the stages in `measured_in` say of the file that `stage` made."""
+    readers = [other.details for other in measured_in]
+    made = next((d.inside(*FILE) for d in readers if d.inside(*FILE).values), None)
+    made = made or Reader(stage.record.file, {})
+    seen = next(
+        (d.inside("inspection") for d in readers if d.inside("inspection").values), made
+    )
+    is_file = stage.kind == "convert"
+    return TfliteFile(
+        stage=stage.name,
+        path=made.text("path") or _output(stage),
+        recipe=made.text("recipe") or _recipe(stage) or recipe,
+        file_bytes=_first(
+            made.number("file_bytes", "size_bytes"),
+            seen.number("file_bytes", "size_bytes"),
+            stage.file_bytes if is_file else None,
+        ),
+        gzip_bytes=_first(
+            made.number("gzip_bytes"),
+            seen.number("gzip_bytes"),
+            stage.gzip_bytes if is_file else None,
+        ),
+        operators=_counts(seen, "operators", "ops"),
+        tensor_types=_counts(seen, "tensor_types", "types"),
+        float_operators=tuple(made.texts("float_operators", "float_ops")),
+        inputs=_tensors(seen, "inputs"),
+        outputs=_tensors(seen, "outputs"),
+        latencies=tuple(
+            _latency(item) for d in readers for item in d.items("benchmark")
+        ),
+    )
+
+
+def _latency(reader: Reader) -> Latency:
+    times = reader.inside("latency_ms", "latency")
+    device, conditions = reader.inside("device"), reader.inside("conditions")
+
+    def number(*keys: str) -> float | None:
+        return _first(*(source.number(*keys) for source in (reader, times, conditions)))
+
+    threads, runs = number("num_threads", "threads"), number("num_runs", "runs")
+    return Latency(
+        where=reader.text("where", "measured_on") or "host",
+        backend=reader.text("backend"),
+        num_threads=None if threads is None else int(threads),
+        p50_ms=number("p50_ms", "median_ms", "p50"),
+        p90_ms=number("p90_ms", "p90"),
+        p95_ms=number("p95_ms", "p95"),
+        init_ms=number("init_ms"),
+        peak_memory_bytes=number("peak_memory_bytes"),
+        num_runs=None if runs is None else int(runs),
+        stable=reader.flag("stable"),
+        cpu=device.text("cpu", "model", "name"),
+    )
+
+
+def _counts(reader: Reader, *keys: str) -> tuple[tuple[str, int], ...]:
+    """Read `{name: count}`, or a list of names or of objects, most frequent first."""
+    key = next((key for key in keys if reader.values.get(key)), keys[0])
+    found = reader.values.get(key)
+    if isinstance(found, Mapping):
+        inner = reader.inside(key)
+        counts = {name: inner.count(name) for name in inner.values}
+    elif isinstance(found, list):
+        counts = dict(collections.Counter(_name(reader, key, item) for item in found))
+    else:
+        return ()
+    return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _name(reader: Reader, key: str, item: object) -> str:
+    if isinstance(item, str):
+        return item
+    if isinstance(item, Mapping):
+        inner = Reader(reader.file, item, reader.at(key))
+        return inner.text("name", "op", "type", "operator") or "unknown"
+    return reader.refuse(key, item, "a name or an object with one")
+
+
+def _tensors(reader: Reader, key: str) -> tuple[str, ...]:
+    """Describe each input or output: name, type and shape."""
+    if not isinstance(reader.values.get(key), list):
+        return ()
+    lines = []
+    for item in reader.items(key):
+        shape = formats.shape(item.values.get("shape"))
+        kind = item.text("dtype", "type") or ""
+        lines.append(" ".join(filter(None, [item.text("name"), kind, shape])))
+    return tuple(lines)
+
+
+def _output(stage: Stage) -> str | None:
+    paths = [str(value) for value in stage.outputs.values()]
+    return next((path for path in paths if path.endswith(".tflite")), None)
+
+
+def _recipe(stage: Stage) -> str | None:
+    recipe = stage.config.get("recipe") if stage.kind == "convert" else None
+    return str(recipe) if recipe is not None else None
+
+
+def _first(*values: float | None) -> float | None:
+    return next((value for value in values if value is not None), None)

@@ -1,0 +1,167 @@
+"""The parity check: does the `.tflite` file agree with the Keras model?"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from tfcompress.report import formats
+from tfcompress.report.reading import Reader
+from tfcompress.report.records import Score, Stage
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LayerError:
+    """How much quantization disturbs one layer; a low SNR is bad."""
+
+    layer: str
+    snr_db: float | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Parity:
+    """The comparison of one `.tflite` file with its Keras model."""
+
+    stage: str
+    of: str | None  # the `convert` stage of the file; None where there is no doubt
+    passed: bool
+    split: str
+    keras: Score | None
+    tflite: Score | None
+    drop: float | None  # in the metric's unit; positive: the file is worse
+    max_drop: float | None
+    agreement: float | None  # share of examples with the same top-1 class
+    min_agreement: float | None
+    snr_db: float | None
+    num_examples: int | None
+    per_class_drop: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    worst_layers: tuple[LayerError, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def fraction(self) -> bool:
+        """Whether the metric reads in percent."""
+        either = self.tflite or self.keras
+        values = [score.value for score in (self.keras, self.tflite) if score]
+        return either is not None and formats.is_fraction(either.metric, *values)
+
+    @property
+    def class_changes(self) -> list[tuple[str, float]]:
+        """Change of each class's recall, the greatest loss first."""
+        changes = [(name, -drop) for name, drop in self.per_class_drop.items()]
+        return sorted(changes, key=lambda item: item[1])
+
+    @property
+    def widest_change(self) -> float:
+        """The length of the longest bar: at least one point, so that noise is small."""
+        return max([0.01, *(abs(drop) for drop in self.per_class_drop.values())])
+
+    @property
+    def rows(self) -> list[tuple[str, str, str]]:
+        """The table: what, measured, required."""
+        either = self.tflite or self.keras
+        metric = either.metric.replace("_", " ") if either else "metric"
+        keras = self.keras.value if self.keras else None
+        tflite = self.tflite.value if self.tflite else None
+        required = formats.difference(self.max_drop, fraction=self.fraction)
+        change = None if self.drop is None else -self.drop
+        if either is not None and not either.higher_is_better:
+            change = self.drop
+        return [
+            (
+                f"{metric}, Keras model",
+                formats.score(keras, fraction=self.fraction),
+                "",
+            ),
+            (f"{metric}, .tflite", formats.score(tflite, fraction=self.fraction), ""),
+            (
+                "change",
+                formats.difference(change, fraction=self.fraction),
+                "" if self.max_drop is None else f"at most {required[1:]} worse",
+            ),
+            (
+                "top-1 agreement",
+                formats.percent(self.agreement, 2),
+                ""
+                if self.min_agreement is None
+                else f"at least {formats.percent(self.min_agreement, 2)}",
+            ),
+            (
+                "signal to noise of the outputs",
+                formats.NOTHING if self.snr_db is None else f"{self.snr_db:.1f} dB",
+                "",
+            ),
+            (
+                "examples compared",
+                formats.NOTHING
+                if self.num_examples is None
+                else f"{self.num_examples:,} ({self.split})",
+                "",
+            ),
+        ]
+
+
+def read_parity(stage: Stage, *, of: str | None = None) -> Parity | None:
+    """Read the parity report of a `verify` stage; ``None`` if it made none."""
+    reader = stage.details.inside("parity")
+    if not reader.values:
+        return None
+    passed = reader.flag("passed")
+    if passed is None:
+        reader.refuse("passed", None, "true or false")
+    examples = reader.number("num_examples")
+    keras, tflite = _score(reader, "keras"), _score(reader, "tflite")
+    return Parity(
+        stage=stage.name,
+        of=of,
+        passed=passed,
+        split=reader.text("split") or "test",
+        keras=keras,
+        tflite=tflite,
+        drop=_drop(reader.number("drop"), keras, tflite),
+        max_drop=reader.number("max_drop"),
+        agreement=reader.number("top1_agreement", "agreement"),
+        min_agreement=reader.number("min_agreement"),
+        snr_db=reader.number("snr_db"),
+        num_examples=None if examples is None else int(examples),
+        per_class_drop=_by_name(reader.inside("per_class_drop")),
+        worst_layers=tuple(_layer(item) for item in reader.items("worst_layers")),
+        reasons=tuple(reader.texts("reasons", "failures")),
+    )
+
+
+def _score(reader: Reader, name: str) -> Score | None:
+    """Read one model's score: an evaluation, or a bare number beside `metric`."""
+    value = reader.values.get(name)
+    if not isinstance(value, int | float):
+        return Score.read(reader.inside(name))
+    metric = reader.text("metric") or "metric"
+    up = reader.flag("higher_is_better")
+    return Score(
+        metric=metric,
+        value=reader.number(name),
+        higher_is_better=True if up is None else up,
+    )
+
+
+def _drop(
+    drop: float | None, keras: Score | None, tflite: Score | None
+) -> float | None:
+    if drop is not None or keras is None or tflite is None:
+        return drop
+    if keras.value is None or tflite.value is None:
+        return None
+    worse = keras.value - tflite.value
+    return worse if keras.higher_is_better else -worse
+
+
+def _by_name(reader: Reader) -> dict[str, float]:
+    values = {name: reader.number(name) for name in reader.values}
+    return {name: float(value) for name, value in values.items() if value is not None}
+
+
+def _layer(reader: Reader) -> LayerError:
+    return LayerError(
+        layer=reader.text("layer", "name", "tensor") or "unnamed",
+        snr_db=reader.number("snr_db"),
+    )
