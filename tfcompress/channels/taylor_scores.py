@@ -131,7 +131,7 @@ def _gradient_function(
 
     values = [variable.value for variable in variables]
 
-    @tf.function  # type: ignore[untyped-decorator]
+    @tf.function
     def gradients(x: Any, y: Any, weight: Any = None) -> Any:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(values)
