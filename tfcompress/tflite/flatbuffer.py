@@ -8,7 +8,7 @@ its vtable, which holds, per field, where the field lies inside the table (0: ab
     vector:  [length: u32][items ...]       string: a vector of bytes and a final 0
 
 Generated readers trust all of these numbers, native ones crash on a wrong one.  Here a
-number that leads out of the file is a `Malformed` error, so a hostile or truncated
+number that leads out of the file is a `MalformedError` error, so a hostile or truncated
 file costs one line.  The same checks as the official C++ verifier, in its order.
 
 Source: FlatBuffers documentation, "FlatBuffers Internals" (format), "Verifier".
@@ -38,7 +38,7 @@ _SCALARS = {
 }
 
 
-class Malformed(Exception):
+class MalformedError(Exception):
     """A number in the file leads out of it."""
 
 
@@ -74,7 +74,7 @@ def read(data: bytes, layout: Layout, root: str) -> dict[str, Any]:
         missing list of tables ``[]``, a missing string ``""``, a missing table None.
 
     Raises:
-        Malformed: If anything lies outside the file.
+        MalformedError: If anything lies outside the file.
     """
     return _Reader(data, layout).table(_u32(data, 0), root)
 
@@ -90,7 +90,7 @@ class _Reader:
     def table(self, position: int, name: str) -> dict[str, Any]:
         self.num_tables += 1
         if self.num_tables > MAX_TABLES:
-            raise Malformed(f"more than {MAX_TABLES} tables")
+            raise MalformedError(f"more than {MAX_TABLES} tables")
         offsets, size = self._vtable(position, name)
         values: dict[str, Any] = {}
         for field_name, field in self.layout[name].items():
@@ -99,7 +99,9 @@ class _Reader:
                 values[field_name] = _missing(field)
                 continue
             if inside + _inline_size(field) > size:
-                raise Malformed(f"field {name}.{field_name} lies outside its table")
+                raise MalformedError(
+                    f"field {name}.{field_name} lies outside its table"
+                )
             where = f"{name}.{field_name}"
             values[field_name] = self._value(position + inside, field, where)
         return values
@@ -109,7 +111,7 @@ class _Reader:
         self._within(start, 4, f"the vtable of {name}")
         vtable_size, size = struct.unpack_from("<HH", self.data, start)
         if vtable_size < 4 or vtable_size % 2:
-            raise Malformed(f"the vtable of {name} has {vtable_size} bytes")
+            raise MalformedError(f"the vtable of {name} has {vtable_size} bytes")
         self._within(start, vtable_size, f"the vtable of {name}")
         self._within(position, max(size, 4), f"the table {name}")
         count = (vtable_size - 4) // 2
@@ -140,7 +142,7 @@ class _Reader:
     ) -> list[dict[str, Any]]:
         self._within(start, 4 * length, where)
         if length > MAX_ITEMS:
-            raise Malformed(f"{where} has {length} items")
+            raise MalformedError(f"{where} has {length} items")
         offsets = np.frombuffer(self.data, "<u4", length, start)
         return [
             self.table(start + 4 * i + int(offset), of)
@@ -149,7 +151,7 @@ class _Reader:
 
     def _within(self, start: int, size: int, what: str) -> None:
         if start < 0 or start + size > len(self.data):
-            raise Malformed(
+            raise MalformedError(
                 f"{what} spans bytes {start} to {start + size} of {len(self.data)}"
             )
 
@@ -157,7 +159,7 @@ class _Reader:
 def _scalar(data: bytes, position: int, kind: str, what: str) -> Any:
     code = _SCALARS[kind]
     if position < 0 or position + struct.calcsize(code) > len(data):
-        raise Malformed(f"{what} is at byte {position} of {len(data)}")
+        raise MalformedError(f"{what} is at byte {position} of {len(data)}")
     return struct.unpack_from(code, data, position)[0]
 
 

@@ -120,7 +120,9 @@ class Inspection:
     @property
     def float_operators(self) -> tuple[str, ...]:
         """Operators that compute on floats, as ``NAME (output tensor)``."""
-        return tuple(f"{o.name} ({o.output})" for o in self.operators if o.float_tensors)
+        return tuple(
+            f"{o.name} ({o.output})" for o in self.operators if o.float_tensors
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""

@@ -58,16 +58,41 @@ def count(
     """
     if name in UNKNOWN or name.startswith("CUSTOM:"):
         return None
-    if name in ("CONV_2D", "FULLY_CONNECTED"):  # kernel [out, ..., in]
-        return math.prod(outputs[0]) * math.prod(inputs[1][1:])
-    if name == "DEPTHWISE_CONV_2D":  # kernel [1, kh, kw, out]
-        return math.prod(outputs[0]) * math.prod(inputs[1][1:3])
-    if name == "CONV_3D":  # kernel [kd, kh, kw, in, out]
-        return math.prod(outputs[0]) * math.prod(inputs[1][:4])
-    if name == "TRANSPOSE_CONV":  # output shape, kernel [out, kh, kw, in], input
-        return math.prod(inputs[2]) * math.prod(inputs[1][:3])
-    if name == "CONV_3D_TRANSPOSE":  # output shape, kernel [kd, kh, kw, out, in], input
-        return math.prod(inputs[2]) * math.prod(inputs[1][:4])
-    if name == "BATCH_MATMUL":
-        return math.prod(outputs[0]) * inputs[0][-2 if flag else -1]
-    return 0
+    rule = _RULES.get(name)
+    return rule(inputs, outputs, flag) if rule else 0
+
+
+def _convolution(inputs: Sequence[Shape], outputs: Sequence[Shape], _: int) -> int:
+    return math.prod(outputs[0]) * math.prod(inputs[1][1:])  # kernel [out, ..., in]
+
+
+def _depthwise(inputs: Sequence[Shape], outputs: Sequence[Shape], _: int) -> int:
+    return math.prod(outputs[0]) * math.prod(inputs[1][1:3])  # kernel [1, kh, kw, out]
+
+
+def _convolution_3d(inputs: Sequence[Shape], outputs: Sequence[Shape], _: int) -> int:
+    return math.prod(outputs[0]) * math.prod(inputs[1][:4])  # [kd, kh, kw, in, out]
+
+
+# Transposed ones take (output shape, kernel, input): work per item of the input.
+def _transposed(inputs: Sequence[Shape], _: Sequence[Shape], __: int) -> int:
+    return math.prod(inputs[2]) * math.prod(inputs[1][:3])  # kernel [out, kh, kw, in]
+
+
+def _transposed_3d(inputs: Sequence[Shape], _: Sequence[Shape], __: int) -> int:
+    return math.prod(inputs[2]) * math.prod(inputs[1][:4])  # [kd, kh, kw, out, in]
+
+
+def _matmul(inputs: Sequence[Shape], outputs: Sequence[Shape], adj_x: int) -> int:
+    return math.prod(outputs[0]) * inputs[0][-2 if adj_x else -1]
+
+
+_RULES = {
+    "BATCH_MATMUL": _matmul,
+    "CONV_2D": _convolution,
+    "CONV_3D": _convolution_3d,
+    "CONV_3D_TRANSPOSE": _transposed_3d,
+    "DEPTHWISE_CONV_2D": _depthwise,
+    "FULLY_CONNECTED": _convolution,
+    "TRANSPOSE_CONV": _transposed,
+}

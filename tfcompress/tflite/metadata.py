@@ -49,8 +49,8 @@ def embed(
     Raises:
         TypeError: If `note` holds something that JSON cannot.
     """
-    import flatbuffers  # noqa: PLC0415
-    from ai_edge_litert import schema_py_generated as generated  # noqa: PLC0415
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as generated
 
     blob = json.dumps(note, sort_keys=True, allow_nan=False).encode("utf-8")
     model = generated.ModelT.InitFromObj(generated.Model.GetRootAs(content, 0))

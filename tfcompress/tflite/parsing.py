@@ -22,7 +22,7 @@ import numpy as np
 
 from tfcompress import errors
 from tfcompress.tflite import schema
-from tfcompress.tflite.flatbuffer import Malformed, read
+from tfcompress.tflite.flatbuffer import MalformedError, read
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +133,7 @@ def parse(content: bytes, *, name: str = "a .tflite file") -> ParsedModel:
         )
     try:
         return _model(read(content, schema.LAYOUT, "Model"), content)
-    except Malformed as error:
+    except MalformedError as error:
         raise errors.TfliteFileError(
             f"This .tflite file is damaged: {error}. Received: {name} "
             f"({len(content)} bytes). Copy or convert it again."
@@ -190,7 +190,7 @@ def _tensor(
     what = f"tensor {index} ({name!r})"
     dtype = schema.type_names().get(raw["type"])
     if dtype is None:
-        raise Malformed(f"{what} has the unknown type {raw['type']}")
+        raise MalformedError(f"{what} has the unknown type {raw['type']}")
     dynamic = any(size < 0 for size in (*shape, *raw["shape_signature"]))
     _require(all(size >= 0 for size in shape), f"{what} has the shape {shape}")
     _require(raw["buffer"] < len(buffers), f"{what} has no buffer {raw['buffer']}")
@@ -251,7 +251,7 @@ def _operator(
     number = max(code["code"], code["deprecated_code"])
     name = schema.operator_names().get(number)
     if name is None:
-        raise Malformed(f"{what} has the unknown code {number}")
+        raise MalformedError(f"{what} has the unknown code {number}")
     _indices(raw["intermediates"], num_tensors, f"an intermediate of {what}")
     options = raw["options"]
     return Operator(
@@ -286,7 +286,7 @@ def _check_order(graph: Subgraph) -> None:
     for operator in graph.operators:
         missing = [i for i in operator.inputs if i >= 0 and i not in known]
         if missing:
-            raise Malformed(
+            raise MalformedError(
                 f"operator {operator.index} ({operator.name}) reads tensor "
                 f"{missing[0]}, which nothing has written"
             )
@@ -306,4 +306,4 @@ def _indices(
 
 def _require(condition: object, problem: str) -> None:
     if not condition:
-        raise Malformed(problem)
+        raise MalformedError(problem)

@@ -110,7 +110,7 @@ ITEM_BITS = {
 @functools.cache
 def operator_names() -> dict[int, str]:
     """Return the name of every builtin operator code of the installed runtime."""
-    from ai_edge_litert import schema_py_generated as generated  # noqa: PLC0415
+    from ai_edge_litert import schema_py_generated as generated
 
     return _names(generated.BuiltinOperator)
 
@@ -118,7 +118,7 @@ def operator_names() -> dict[int, str]:
 @functools.cache
 def type_names() -> dict[int, str]:
     """Return the name of every tensor type code, in NumPy's spelling."""
-    from ai_edge_litert import schema_py_generated as generated  # noqa: PLC0415
+    from ai_edge_litert import schema_py_generated as generated
 
     return {code: name.lower() for code, name in _names(generated.TensorType).items()}
 

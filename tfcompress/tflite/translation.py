@@ -1,0 +1,100 @@
+"""Call TensorFlow's converter: options per recipe, quiet, with readable errors."""
+
+from __future__ import annotations
+
+import logging
+import pathlib
+import re
+import tempfile
+import warnings
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfcompress import errors
+from tfcompress.tflite import captured_output, exporting, recipes
+from tfcompress.tflite.calibration import CalibrationStream
+
+_LOG = logging.getLogger(__name__)
+
+_INT16 = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+_OPERATOR_SETS = {
+    # The float set stays allowed: what is left in float is then found and listed by
+    # name, where the converter would stop at the first.
+    "int8": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8, tf.lite.OpsSet.TFLITE_BUILTINS],
+    "int16x8": [_INT16, tf.lite.OpsSet.TFLITE_BUILTINS],
+}
+
+
+def translate(
+    model: keras.Model,
+    known: exporting.Interface,
+    recipe: str,
+    stream: CalibrationStream,
+    *,
+    inputs: str,
+) -> bytes:
+    """Return the converter's file for a float32 model.
+
+    Raises:
+        ConversionError: If the converter refuses the model; the cause is its error.
+        DataError: If the calibration stream found something wrong.
+    """
+    with tempfile.TemporaryDirectory() as folder, captured_output.logged(_LOG):
+        try:
+            saved = pathlib.Path(folder, "model")
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                exporting.write_saved_model(model, known, saved, batch_size=1)
+                content = _converter(saved, recipe, stream, inputs=inputs).convert()
+        except Exception as error:  # the converter raises whatever it meets
+            if stream.error is not None:
+                raise stream.error from error
+            raise errors.ConversionError(
+                f"TensorFlow's converter refused the model. Received: {model.name} "
+                f"with recipe {recipe!r}: {_reason(error)}. Replace the layers it "
+                "names by ones that TFLite has, or convert with another recipe."
+            ) from error
+    for item in caught:
+        _LOG.debug("%s", item.message)
+    return bytes(content)
+
+
+def _converter(
+    saved: pathlib.Path, recipe: str, stream: CalibrationStream, *, inputs: str
+) -> Any:
+    converter = tf.lite.TFLiteConverter.from_saved_model(
+        str(saved), signature_keys=[exporting.SIGNATURE]
+    )
+    if recipe != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if recipe == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if recipe in recipes.CALIBRATED:
+        converter.representative_dataset = stream
+        converter.target_spec.supported_ops = _OPERATOR_SETS[recipe]
+        # int16x8 is made by the older quantizer in any case; with the new one on, the
+        # calibration data would be run through twice, and a generator is used up.
+        converter.experimental_new_quantizer = recipe != "int16x8"
+        if inputs == "int8":
+            border = tf.as_dtype(recipes.ACTIVATION_TYPES[recipe])
+            converter.inference_input_type = border
+            converter.inference_output_type = border
+    return converter
+
+
+def _reason(error: Exception) -> str:
+    """Return the converter's pages of text as one sentence.
+
+    Example:
+        >>> _reason(ValueError("error: 'tf.Betainc' op is neither a custom op"))
+        'TFLite has no operator for tf.Betainc'
+    """
+    text = str(error)
+    unknown = sorted(set(re.findall(r"'(tf\.\w+)' op is neither", text)))
+    if unknown:
+        return f"TFLite has no operator for {', '.join(unknown)}"
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    first = lines[0] if lines else type(error).__name__
+    return first[:300].rstrip(".")
