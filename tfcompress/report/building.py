@@ -146,20 +146,20 @@ def _gaps(report: Report) -> list[str]:
     """Name the parts of a full report that no record fills."""
     original = report.original_file
     parts = {
-        "No accuracy was measured.": any(
+        "No score of the result is recorded.": any(
             row.key == "score" and row.after is not None for row in report.summary
         ),
-        "No channels were removed.": report.channels,
-        "No scale histograms: nothing was trained with scale regularisation.": (
-            report.scales
-        ),
-        "No training history: nothing was trained.": report.curves,
-        "No .tflite file was converted.": report.files,
+        "No removed channels are recorded.": report.channels,
+        "No histograms of BatchNorm scales are recorded.": (report.scales),
+        "No training history is recorded.": report.curves,
+        "No .tflite file is recorded.": report.files,
         "No float32 .tflite of the original to compare the file with.": (
             original is not None and original.file_bytes is not None
         ),
-        "Parity was not checked.": report.parity,
-        "No latency was measured.": any(file.latencies for file in report.files),
+        "No parity check is recorded.": report.parity,
+        "No latency of the file is recorded.": any(
+            file.latencies for file in report.files
+        ),
         "The command of the run is not recorded.": report.command,
         "The environment is not recorded.": report.environment,
     }

@@ -6,6 +6,7 @@ see it.  Plots for a README, as files, are in `figures`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from markupsafe import Markup
@@ -158,7 +159,7 @@ def _ridge(
     histogram: Histogram, low: float, high: float, baseline: float
 ) -> list[Markup]:
     """Draw one filled outline; heights are square roots, so that tails stay seen."""
-    widths = [b - a for a, b in zip(histogram.edges, histogram.edges[1:], strict=False)]
+    widths = [b - a for a, b in itertools.pairwise(histogram.edges)]
     dense = [
         (count / width) ** 0.5 if width > 0 and count > 0 else 0.0
         for count, width in zip(histogram.counts, widths, strict=True)
@@ -239,7 +240,7 @@ def _joined_dots(
             dots.append((x, STEP_ROW * index + 32))
     joins = [
         svg.tag("line", x1=a[0], y1=a[1], x2=b[0], y2=b[1], class_=f"join {field}")
-        for a, b in zip(dots, dots[1:], strict=False)
+        for a, b in itertools.pairwise(dots)
     ]
     size = 5 if field == "validation" else 4
     circles = [
@@ -250,20 +251,30 @@ def _joined_dots(
 
 def _step_texts(step: Step, index: int, *, fraction: bool) -> list[Markup]:
     y = STEP_ROW * index + 16
-    parts = [
-        f"{name} {formats.score(value, fraction=fraction)}"
-        for name, value in (("held-out", step.validation), ("test", step.test))
-        if value is not None
-    ]
+    spans: list[str] = []
+    for field, mark in (
+        ("validation", "\N{BLACK CIRCLE}"),
+        ("test", "\N{WHITE CIRCLE}"),
+    ):
+        value = getattr(step, field)
+        if value is not None:
+            spans += [
+                svg.tag("tspan", mark, class_=f"mark {field}"),
+                f" {formats.score(value, fraction=fraction)}   ",
+            ]
+    label = f"{step.stage}: {step.name}" if step.inner else step.name
+    kind = "halo label inner" if step.inner else "halo label"
     return [
-        svg.text(
-            f"{step.stage}: {step.name}" if step.inner else step.name,
-            0,
-            y,
-            class_="label inner" if step.inner else "label",
-            anchor="start",
+        svg.text(label, 0, y, class_=kind, anchor="start"),
+        svg.tag(
+            "text",
+            *spans[:-1],
+            spans[-1].rstrip(),
+            x="100%",
+            y=y,
+            class_="halo value",
+            text_anchor="end",
         ),
-        svg.text(" \N{MIDDLE DOT} ".join(parts), 100, y, class_="value", anchor="end"),
     ]
 
 

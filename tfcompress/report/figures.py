@@ -227,12 +227,12 @@ def _legend(axes: Any) -> None:
 
 def _save(figure: Any, path: files.PathLike) -> pathlib.Path:
     """Write the same bytes for the same content: no date, no random ids."""
-    import matplotlib
+    import matplotlib as mpl
 
     target = pathlib.Path(path)
     settings = {"svg.hashsalt": "tfcompress", "svg.fonttype": "path"}
     kind = target.suffix.removeprefix(".")
     metadata = {"Date": None} if kind == "svg" else None
-    with matplotlib.rc_context(settings), files.replacing(target) as temporary:
+    with mpl.rc_context(settings), files.replacing(target) as temporary:
         figure.savefig(temporary, format=kind, dpi=160, metadata=metadata)
     return target

@@ -15,7 +15,7 @@ from tfcompress.report import formats
 from tfcompress.report.reading import Reader
 from tfcompress.report.records import Run, Stage
 
-FILE = ("conversion", "float32", "tflite")  # where a stage's details describe its file
+FILE = ("conversion", "float32")  # where a stage's details describe its file
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -148,9 +148,9 @@ def _file(
             seen.number("gzip_bytes"),
             stage.gzip_bytes if is_file else None,
         ),
-        operators=_counts(seen, "operators", "ops"),
-        tensor_types=_counts(seen, "tensor_types", "types"),
-        float_operators=tuple(made.texts("float_operators", "float_ops")),
+        operators=_counts(seen, "operator_counts", "operators"),
+        tensor_types=_counts(seen, "tensor_types"),
+        float_operators=tuple(made.texts("float_operators")),
         inputs=_tensors(seen, "inputs"),
         outputs=_tensors(seen, "outputs"),
         latencies=tuple(
@@ -201,7 +201,7 @@ def _name(reader: Reader, key: str, item: object) -> str:
         return item
     if isinstance(item, Mapping):
         inner = Reader(reader.file, item, reader.at(key))
-        return inner.text("name", "op", "type", "operator") or "unknown"
+        return inner.text("name") or "unknown"
     return reader.refuse(key, item, "a name or an object with one")
 
 
@@ -212,7 +212,7 @@ def _tensors(reader: Reader, key: str) -> tuple[str, ...]:
     lines = []
     for item in reader.items(key):
         shape = formats.shape(item.values.get("shape"))
-        kind = item.text("dtype", "type") or ""
+        kind = item.text("dtype") or ""
         lines.append(" ".join(filter(None, [item.text("name"), kind, shape])))
     return tuple(lines)
 

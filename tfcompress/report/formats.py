@@ -36,7 +36,7 @@ def difference(value: float | None, *, fraction: bool) -> str:
 
     Example:
         >>> difference(-0.0042, fraction=True)
-        '−0.42 points'
+        '\N{MINUS SIGN}0.42 points'
     """
     if value is None:
         return NOTHING
@@ -107,7 +107,8 @@ def factor(before: float | None, after: float | None) -> str:
 
     Example:
         >>> factor(960, 102), factor(10, 11), factor(10, 10)
-        ('9.4× smaller', '1.1× larger', 'same')
+        ('9.4\N{MULTIPLICATION SIGN} smaller',
+         '1.1\N{MULTIPLICATION SIGN} larger', 'same')
     """
     if not before or not after:
         return NOTHING
@@ -124,7 +125,7 @@ def plain(value: object) -> str:
 
     Example:
         >>> plain(True), plain([1, 2]), plain({"macs": 0.5}), plain(None)
-        ('yes', '1, 2', 'macs: 0.5', '–')
+        ('yes', '1, 2', 'macs: 0.5', '\N{EN DASH}')
     """
     if value is None:
         return NOTHING

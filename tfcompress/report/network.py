@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
-from collections.abc import Mapping
 
 from tfcompress.report.reading import Reader
 from tfcompress.report.records import Run, Stage
@@ -27,12 +25,17 @@ class GroupChannels:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Fold:
-    """Removed channels whose constant went into another layer instead of being lost."""
+    """Constants of removed channels that went into the layer that reads them.
+
+    The numbers count channels: folded exactly, folded exactly only away from padded
+    borders, and lost because there was no place for them.
+    """
 
     layer: str
     into: str
-    exactness: str  # "exact", or "interior": only away from padded borders
-    channels: int | None
+    exact: int
+    interior: int
+    lost: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,8 +44,9 @@ class Surgery:
 
     stage: str
     pinned: tuple[tuple[str, str], ...]  # (layer, reason)
+    unknown: tuple[tuple[str, str], ...]  # (layer without a channel rule, its class)
     folds: tuple[Fold, ...]
-    lost: tuple[str, ...]
+    notes: tuple[str, ...]
 
     @property
     def pinned_by_reason(self) -> dict[str, list[str]]:
@@ -54,12 +58,15 @@ class Surgery:
 
     @property
     def fold_sentence(self) -> str:
-        """How many constants were folded, by exactness."""
-        counts = collections.Counter(fold.exactness for fold in self.folds)
-        meaning = {"interior": "exact away from padded borders"}
-        return ", ".join(
-            f"{number} {meaning.get(name, name)}" for name, number in counts.items()
-        )
+        """What became of the constants, in numbers of channels."""
+        parts = {
+            "folded exactly": sum(fold.exact for fold in self.folds),
+            "folded exactly away from padded borders": sum(
+                fold.interior for fold in self.folds
+            ),
+            "lost": sum(fold.lost for fold in self.folds),
+        }
+        return ", ".join(f"{number} {how}" for how, number in parts.items() if number)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -86,7 +93,8 @@ def channels(run: Run) -> list[GroupChannels]:
     """Return the channels per group, before the first cut and after the last."""
     first: dict[str, GroupChannels] = {}
     for stage in run.stages:
-        for reader in stage.record.items("channels"):
+        own = stage.record.items("channels")
+        for reader in own or stage.record.inside("surgery").items("channels"):
             name = reader.text("group", "name") or "unnamed"
             before, after = reader.count("before"), reader.count("after")
             if after > before:
@@ -103,7 +111,7 @@ def channels(run: Run) -> list[GroupChannels]:
 def surgeries(run: Run) -> list[Surgery]:
     """Return the notes of every cut that says more than how many channels it took."""
     notes = [_surgery(stage) for stage in run.stages]
-    return [note for note in notes if note and (note.pinned or note.folds or note.lost)]
+    return [note for note in notes if note]
 
 
 def histograms(stage: Stage) -> list[Histogram]:
@@ -154,42 +162,22 @@ def _surgery(stage: Stage) -> Surgery | None:
         return None
     return Surgery(
         stage=stage.name,
-        pinned=_pinned(reader),
+        pinned=_texts_by_name(reader.inside("pinned")),
+        unknown=_texts_by_name(reader.inside("unknown")),
         folds=tuple(_fold(item) for item in reader.items("folded")),
-        lost=tuple(_lost(reader)),
+        notes=tuple(reader.texts("notes")),
     )
 
 
-def _pinned(reader: Reader) -> tuple[tuple[str, str], ...]:
-    """Read `{layer: reason}` or a list of `{layer, reason}`."""
-    if isinstance(reader.values.get("pinned"), Mapping):
-        inner = reader.inside("pinned")
-        return tuple((name, inner.text(name) or "") for name in inner.values)
-    return tuple(
-        (item.text("layer", "name", "group") or "unnamed", item.text("reason") or "")
-        for item in reader.items("pinned")
-    )
+def _texts_by_name(reader: Reader) -> tuple[tuple[str, str], ...]:
+    return tuple((name, reader.text(name) or "") for name in reader.values)
 
 
 def _fold(reader: Reader) -> Fold:
-    number = reader.number("channels", "num_channels", "count")
-    into = reader.values.get("into")
     return Fold(
-        layer=reader.text("layer", "group", "name") or "unnamed",
-        into=", ".join(map(str, into)) if isinstance(into, list) else str(into or ""),
-        exactness=reader.text("exactness") or "unknown",
-        channels=None if number is None else int(number),
+        layer=reader.text("layer") or "unnamed",
+        into=(reader.text("into") or "").replace("_", " "),
+        exact=reader.count("exact"),
+        interior=reader.count("interior"),
+        lost=reader.count("lost"),
     )
-
-
-def _lost(reader: Reader) -> list[str]:
-    lines = []
-    for item in reader.values.get("lost") or []:
-        if isinstance(item, Mapping):
-            inner = Reader(reader.file, item, reader.at("lost"))
-            name = inner.text("layer", "group", "name") or "unnamed"
-            reason = inner.text("reason")
-            lines.append(f"{name}: {reason}" if reason else name)
-        else:
-            lines.append(str(item))
-    return lines

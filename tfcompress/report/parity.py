@@ -37,6 +37,22 @@ class Parity:
     per_class_drop: Mapping[str, float] = dataclasses.field(default_factory=dict)
     worst_layers: tuple[LayerError, ...] = ()
     reasons: tuple[str, ...] = ()
+    drop_from_original: float | None = None
+    max_drop_from_original: float | None = None
+    broken: str | None = None  # the stage failed; why
+
+    @property
+    def failed(self) -> bool:
+        """Whether the stage failed, by parity or by another limit."""
+        return not self.passed or self.broken is not None
+
+    @property
+    def why(self) -> list[str]:
+        """Every reason of a failure, each once."""
+        found = list(self.reasons)
+        if self.broken is not None and self.broken not in "; ".join(found):
+            found.append(self.broken)
+        return found
 
     @property
     def fraction(self) -> bool:
@@ -63,10 +79,13 @@ class Parity:
         metric = either.metric.replace("_", " ") if either else "metric"
         keras = self.keras.value if self.keras else None
         tflite = self.tflite.value if self.tflite else None
-        required = formats.difference(self.max_drop, fraction=self.fraction)
-        change = None if self.drop is None else -self.drop
-        if either is not None and not either.higher_is_better:
-            change = self.drop
+        snr = formats.NOTHING if self.snr_db is None else f"{self.snr_db:.1f} dB"
+        examples = f"{self.num_examples:,} ({self.split})" if self.num_examples else ""
+        original = (
+            "change from the original",
+            self._change(self.drop_from_original),
+            self._most(self.max_drop_from_original),
+        )
         return [
             (
                 f"{metric}, Keras model",
@@ -74,31 +93,38 @@ class Parity:
                 "",
             ),
             (f"{metric}, .tflite", formats.score(tflite, fraction=self.fraction), ""),
-            (
-                "change",
-                formats.difference(change, fraction=self.fraction),
-                "" if self.max_drop is None else f"at most {required[1:]} worse",
-            ),
+            ("change", self._change(self.drop), self._most(self.max_drop)),
+            *([original] if self.drop_from_original is not None else []),
             (
                 "top-1 agreement",
                 formats.percent(self.agreement, 2),
-                ""
-                if self.min_agreement is None
-                else f"at least {formats.percent(self.min_agreement, 2)}",
+                f"\N{GREATER-THAN OR EQUAL TO} {formats.percent(self.min_agreement, 2)}"
+                if self.min_agreement
+                else "",
             ),
-            (
-                "signal to noise of the outputs",
-                formats.NOTHING if self.snr_db is None else f"{self.snr_db:.1f} dB",
-                "",
-            ),
-            (
-                "examples compared",
-                formats.NOTHING
-                if self.num_examples is None
-                else f"{self.num_examples:,} ({self.split})",
-                "",
-            ),
+            ("signal to noise of the outputs", snr, ""),
+            ("examples compared", examples or formats.NOTHING, ""),
         ]
+
+    def _change(self, drop: float | None) -> str:
+        change = None if drop is None else self._sign * drop
+        return formats.difference(change, fraction=self.fraction)
+
+    def _most(self, limit: float | None) -> str:
+        if limit is None:
+            return ""
+        sign = (
+            "\N{GREATER-THAN OR EQUAL TO}"
+            if self._sign < 0
+            else "\N{LESS-THAN OR EQUAL TO}"
+        )
+        return f"{sign} {self._change(limit)}"
+
+    @property
+    def _sign(self) -> int:
+        """The direction in which a drop moves the metric."""
+        either = self.tflite or self.keras
+        return -1 if either is None or either.higher_is_better else 1
 
 
 def read_parity(stage: Stage, *, of: str | None = None) -> Parity | None:
@@ -126,7 +152,12 @@ def read_parity(stage: Stage, *, of: str | None = None) -> Parity | None:
         num_examples=None if examples is None else int(examples),
         per_class_drop=_by_name(reader.inside("per_class_drop")),
         worst_layers=tuple(_layer(item) for item in reader.items("worst_layers")),
-        reasons=tuple(reader.texts("reasons", "failures")),
+        reasons=tuple(reader.texts("reasons")),
+        drop_from_original=stage.details.number("drop_from_original"),
+        max_drop_from_original=Reader(stage.record.file, stage.config, "config").number(
+            "max_drop_from_original"
+        ),
+        broken=_broken(stage),
     )
 
 
@@ -153,6 +184,12 @@ def _drop(
         return None
     worse = keras.value - tflite.value
     return worse if keras.higher_is_better else -worse
+
+
+def _broken(stage: Stage) -> str | None:
+    if stage.record.flag("passed") is not False:
+        return None
+    return stage.record.text("verdict") or "a limit was broken"
 
 
 def _by_name(reader: Reader) -> dict[str, float]:

@@ -25,8 +25,8 @@ class Reader:
         120
         >>> reader.number("model")
         Traceback (most recent call last):
-        tfcompress.errors.DataError: This record is malformed. Received: slim.json with \
-model={'cost': {'macs': 120}}; it must be a number. ...
+        tfcompress.errors.DataError: This record is malformed. Received: slim.json \
+with model={'cost': {'macs': 120}}; it must be a number. ...
     """
 
     file: str

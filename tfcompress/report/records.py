@@ -33,6 +33,7 @@ class Score:
     per_class: Mapping[str, float] = dataclasses.field(default_factory=dict)
     worst_class: str | None = None
     worst_recall: float | None = None
+    outputs: Mapping[str, Score] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def read(cls, reader: Reader) -> Score | None:
@@ -50,6 +51,7 @@ class Score:
             per_class=_numbers_by_name(reader, "per_class"),
             worst_class=name,
             worst_recall=recall,
+            outputs=_outputs(reader.inside("outputs")),
         )
 
 
@@ -216,6 +218,11 @@ def _worst_class(reader: Reader) -> tuple[str | None, float | None]:
     ):
         return str(worst[0]), float(worst[1])
     return reader.refuse("worst_class", worst, "a class name with its recall")
+
+
+def _outputs(reader: Reader) -> dict[str, Score]:
+    scores = {name: Score.read(reader.inside(name)) for name in reader.values}
+    return {name: score for name, score in scores.items() if score}
 
 
 def _numbers_by_name(reader: Reader, key: str) -> dict[str, float]:

@@ -12,6 +12,7 @@ from typing import Literal
 
 from tfcompress.report import formats
 from tfcompress.report.files_made import TfliteFile, original_file, tflite_files
+from tfcompress.report.parity import read_parity
 from tfcompress.report.records import Run, Score, Stage
 
 Unit = Literal["fraction", "value", "count", "bytes", "ms"]
@@ -108,8 +109,6 @@ def final_score(run: Run) -> tuple[Score | None, str]:
 
 
 def _tflite_score(stage: Stage, split: str) -> Score | None:
-    from tfcompress.report.parity import read_parity
-
     parity = read_parity(stage)
     return parity.tflite if parity and parity.split == split else None
 
@@ -120,44 +119,54 @@ def _scores(run: Run, original: Stage | None) -> list[Quantity]:
     if after is None and original is not None:
         before = original.test or original.validation
         split = "test" if original.test else "validation"
+    rows = [_score_row("score", split, before, after)]
+    named = (after or before or Score(metric="", value=None)).outputs
+    for name in named if len(named) > 1 else ():
+        old = before.outputs.get(name) if before else None
+        new = after.outputs.get(name) if after else None
+        rows.append(_score_row(f"score:{name}", f"{name}, {split}", old, new))
+    rows.append(_worst_row(split, before, after))
+    return [row for row in rows if row]
+
+
+def _score_row(
+    key: str, part: str, before: Score | None, after: Score | None
+) -> Quantity | None:
     either = after or before
     if either is None:
-        return []
+        return None
     if before is not None and before.metric != either.metric:
         before = None  # not comparable
     first = before.value if before else None
     last = after.value if after else None
     fraction = formats.is_fraction(either.metric, first, last)
-    rows = [
-        Quantity(
-            key="score",
-            label=f"{either.metric.replace('_', ' ')} ({split})",
-            unit="fraction" if fraction else "value",
-            before=first,
-            after=last,
-            higher_is_better=either.higher_is_better,
-            note=_examples(either),
-        )
-    ]
-    worst_before = before.worst_recall if before else None
-    worst_after = after.worst_recall if after else None
-    if worst_before is not None or worst_after is not None:
-        rows.append(
-            Quantity(
-                key="worst_class",
-                label=f"worst class recall ({split})",
-                unit="fraction",
-                before=worst_before,
-                after=worst_after,
-                higher_is_better=True,
-                note=_classes(before, after),
-            )
-        )
-    return rows
+    return Quantity(
+        key=key,
+        label=f"{either.metric.replace('_', ' ')} ({part})",
+        unit="fraction" if fraction else "value",
+        before=first,
+        after=last,
+        higher_is_better=either.higher_is_better,
+        note=f"{either.num_examples:,} examples" if either.num_examples else "",
+    )
 
 
-def _examples(score: Score) -> str:
-    return f"{score.num_examples:,} examples" if score.num_examples else ""
+def _worst_row(
+    split: str, before: Score | None, after: Score | None
+) -> Quantity | None:
+    first = before.worst_recall if before else None
+    last = after.worst_recall if after else None
+    if first is None and last is None:
+        return None
+    return Quantity(
+        key="worst_class",
+        label=f"worst class recall ({split})",
+        unit="fraction",
+        before=first,
+        after=last,
+        higher_is_better=True,
+        note=_classes(before, after),
+    )
 
 
 def _classes(before: Score | None, after: Score | None) -> str:

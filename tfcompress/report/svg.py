@@ -100,7 +100,7 @@ def ticks(low: float, high: float, most: int = 5) -> list[float]:
         >>> ticks(0.61, 0.93)
         [0.7, 0.8, 0.9]
         >>> ticks(0, 12, most=4)
-        [0.0, 5.0, 10.0]
+        [0, 5, 10]
     """
     if not high > low:
         return [low]

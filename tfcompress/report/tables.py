@@ -9,19 +9,19 @@ from typing import Any
 
 from tfcompress.report import formats
 from tfcompress.report.building import Report
-from tfcompress.report.files_made import TfliteFile
+from tfcompress.report.files_made import Latency, TfliteFile
 from tfcompress.report.parity import Parity
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """Columns and rows of text; the first column names the row.
+    r"""Columns and rows of text; the first column names the row.
 
     Example:
         >>> print(Table(("run", "MACs"), (("a|b", "12 M"),)).to_markdown())
         | run | MACs |
         |:---|---:|
-        | a\\|b | 12 M |
+        | a\|b | 12 M |
     """
 
     columns: tuple[str, ...]
@@ -89,20 +89,7 @@ def latency_table(report: Report) -> Table:
     rows = []
     for file in (*before, *report.files):
         name = "original, float32" if file in before else file.recipe or file.stage
-        for item in file.latencies:
-            rows.append(
-                (
-                    name,
-                    item.where.replace("_", " "),
-                    formats.plain(item.num_threads),
-                    formats.milliseconds(item.p50_ms),
-                    formats.milliseconds(item.p90_ms),
-                    formats.milliseconds(item.p95_ms),
-                    formats.milliseconds(item.init_ms),
-                    formats.size(item.peak_memory_bytes),
-                    formats.plain(item.num_runs),
-                )
-            )
+        rows += [(name, *_latency_cells(item)) for item in file.latencies]
     columns = (
         "file",
         "where",
@@ -121,11 +108,14 @@ def latency_sentence(report: Report) -> str:
     places = {item.where for file in report.files for item in file.latencies}
     if places == {"device"}:
         return "Measured on the device named in each record."
+    if places <= {"host"}:
+        return (
+            "Measured on the computer that ran this, not on a phone: compare the rows "
+            "with each other, and measure the file on your device before you promise "
+            "anything."
+        )
     return (
-        "Measured on the computer that ran this, not on a phone: compare the rows with "
-        "each other, and measure the file on your device before you promise anything."
-        if places <= {"host"}
-        else "The column `where` says what each row was measured on; host, emulated and "
+        "The second column says what each row was measured on; host, emulated and "
         "software results say nothing about a phone."
     )
 
@@ -192,6 +182,19 @@ def _file_row(
         formats.size(file.file_bytes),
         formats.size(file.gzip_bytes),
         passed,
+    )
+
+
+def _latency_cells(item: Latency) -> tuple[str, ...]:
+    return (
+        item.where.replace("_", " "),
+        formats.plain(item.num_threads),
+        formats.milliseconds(item.p50_ms),
+        formats.milliseconds(item.p90_ms),
+        formats.milliseconds(item.p95_ms),
+        formats.milliseconds(item.init_ms),
+        formats.size(item.peak_memory_bytes),
+        formats.plain(item.num_runs),
     )
 
 

@@ -78,7 +78,7 @@ def _score(rows: dict[str, Quantity]) -> str | None:
 def _parity(parity: Sequence[Parity]) -> tuple[ParityState, str]:
     if not parity:
         return "not checked", "Parity was not checked: no file was verified."
-    failed = [check for check in parity if not check.passed]
+    failed = [check for check in parity if check.failed]
     shown = failed[0] if failed else parity[-1]
     agrees = ""
     if shown.agreement is not None and shown.num_examples:
@@ -89,6 +89,8 @@ def _parity(parity: Sequence[Parity]) -> tuple[ParityState, str]:
         )
     if not failed:
         return "passed", f"Parity passed{agrees}."
+    if shown.passed:
+        return "failed", f"Parity passed{agrees}. Another limit broke: {shown.broken}."
     why = f" ({'; '.join(shown.reasons)})" if shown.reasons else ""
     return "failed", f"Parity failed{agrees}{why}."
 
