@@ -25,6 +25,8 @@ def randomise(model: keras.Model, seed: int = 0) -> keras.Model:
         elif np.issubdtype(np.dtype(variable.dtype), np.floating) and len(shape) > 1:
             fan_in = max(1, int(np.prod(shape[:-1])))
             value = rng.normal(0.0, (2.0 / fan_in) ** 0.5, shape)
+        elif np.issubdtype(np.dtype(variable.dtype), np.floating) and shape:
+            value = rng.uniform(0.5, 1.5, shape)
         else:
             continue  # seeds and counters
         variable.assign(value.astype(variable.dtype))

@@ -1,6 +1,6 @@
 """Per layer class, how input channels map to output channels: an open table.
 
-A rule is a function that receives a `LayerCall` and returns an `Effect`. The `LayerCall`
+A rule is a function that receives a `LayerCall` and returns an `Effect`. The call
 offers the words that rules are written in:
 
 1. ``call.produce(count)`` makes new channels (convolution, Dense);
@@ -180,7 +180,7 @@ class LayerCall:
         if channels is None or len(self.inputs) != 1:
             return self.pinned("it does not have exactly one input with channels")
         specs = {}
-        for variable in self.layer.variables:
+        for variable in getattr(self.layer, "variables", ()):
             at = (weights or {}).get(variable.name)
             if at is None:
                 continue

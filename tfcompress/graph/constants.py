@@ -3,8 +3,8 @@
 The constant of a channel is what the network computes when the channel is switched off
 at its source: the kernel of its convolution is zero, so the bias is left; the scale of
 its BatchNorm is zero, so β is left (which is also the channel's mean over the training
-data). Activations, poolings and sums carry constants on. Removing the channel and adding
-``W·constant`` to its consumers' biases then loses nothing:
+data). Activations, poolings and sums carry constants on. Removing the channel and
+adding ``W·constant`` to its consumers' biases then loses nothing:
 
 1. EXACT: the constant holds at every position.
 2. INTERIOR: it holds except near zero-padded borders, where the original saw zeros.

@@ -1,9 +1,9 @@
 """What a model costs, whole or under a plan, without building anything.
 
 Every weight contributes ``∏ kept(axis)`` parameters and ``positions · ∏ kept(axis)``
-MACs (1 MAC = 2 FLOPs), where ``positions`` is the number of output positions at which it
-is used. Those products are worked out once per graph as arrays, so the cost of one plan
-is a handful of NumPy calls: searches ask for it thousands of times.
+MACs (1 MAC = 2 FLOPs), where ``positions`` is the number of output positions at which
+it is used. Those products are worked out once per graph as arrays, so the cost of one
+plan is a handful of NumPy calls: searches ask for it thousands of times.
 
 ``size_bytes`` predicts the weight bytes of the TFLite file: BatchNorms that follow a
 convolution fold into it, and every convolution or Dense layer stores one bias per
@@ -24,7 +24,6 @@ import numpy.typing as npt
 
 from tfcompress import errors
 from tfcompress.graph.atoms import IntArray
-from tfcompress.graph.channel_rules import CONSUMES, PRODUCES
 from tfcompress.graph.folding import NEW_BIAS
 from tfcompress.graph.plans import PruningPlan
 from tfcompress.graph.tracing import BoolArray, LayerGraph, as_graph
@@ -39,8 +38,8 @@ class RecipeBytes:
     per_channel: float = 0.0
 
 
-# TFLite's storage: int8 kernels carry a float32 scale and an int64 zero point per output
-# channel and an int32 bias; int16x8 has int64 biases.
+# TFLite's storage: int8 kernels carry a float32 scale and an int64 zero point per
+# output channel and an int32 bias; int16x8 has int64 biases.
 RECIPE_BYTES: Mapping[str, RecipeBytes] = {
     "float32": RecipeBytes(4, 4),
     "float16": RecipeBytes(2, 2),
@@ -163,21 +162,21 @@ class _Terms:
         self, kept: BoolArray, recipe: RecipeBytes, *, fold_constants: bool
     ) -> Cost:
         """Work the products out for one plan."""
-        counts = np.ones(self.starts.size + 1)
+        counts = np.ones(self.starts.size + 1, np.float64)
         if self.starts.size:
             counts[:-1] = np.add.reduceat(kept[self.atoms], self.starts, dtype=np.int64)
         numbers = self.factor * counts[self.first] * counts[self.second]
         size = len(self.names)
         params = np.bincount(self.layer, numbers, size)
         macs = np.bincount(self.layer, numbers * self.positions, size)
-        stored = numbers * np.where(self.is_kernel, recipe.weight, recipe.bias)
-        stored = np.bincount(self.layer, stored * self.is_stored, size)
+        each = np.where(self.is_kernel, recipe.weight, recipe.bias) * self.is_stored
+        stored = np.bincount(self.layer, numbers * each, size)
         per_bias = recipe.bias + recipe.per_channel
         stored += np.bincount(self.bias_layer, counts[self.bias_count] * per_bias, size)
         if fold_constants and self.new_starts.size:
             gone = np.logical_or.reduceat(~kept[self.new_atoms], self.new_starts)
             params += np.bincount(self.new_layer, gone * counts[self.new_count], size)
-        table = np.stack([macs, params, stored], axis=1)
+        table = np.stack([macs, params, stored], axis=1).astype(np.float64)
         totals = table.sum(axis=0)
         return Cost(
             macs=int(totals[0]),
@@ -327,9 +326,9 @@ class _Builder:
                 )
             )
         if multiplied:
-            self._add_bias(name, layer)
+            self._add_bias(name)
 
-    def _add_bias(self, name: str, layer: Any) -> None:
+    def _add_bias(self, name: str) -> None:
         """Count the bias that the file stores per output channel of each kernel."""
         call = next(call for call in self.graph.flat.calls if call.name == name)
         out = self.graph.channels[call.outputs[0]]
@@ -349,6 +348,3 @@ def _concatenate(arrays: list[IntArray]) -> tuple[IntArray, IntArray]:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     starts = np.cumsum([0, *[array.size for array in arrays[:-1]]])
     return np.concatenate(arrays), starts
-
-
-__all__ = ["CONSUMES", "PRODUCES", "Cost", "LayerCost", "cost"]

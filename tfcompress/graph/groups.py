@@ -130,8 +130,8 @@ def _classes_by_layers(
     for root, made_by in zip(roots.tolist(), owners, strict=True):
         found.setdefault(tuple(made_by.tolist()), []).append(root)
     named: dict[tuple[str, ...], IntArray] = {}
-    for made_by, members in sorted(found.items()):
-        names = tuple(dict.fromkeys(calls[i].name for i in made_by))
+    for numbers, members in sorted(found.items()):
+        names = tuple(dict.fromkeys(calls[i].name for i in numbers))
         named[names] = np.concatenate(
             [named.get(names, np.zeros(0, np.int64)), np.array(members)]
         )

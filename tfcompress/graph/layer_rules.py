@@ -16,7 +16,7 @@ Kernels are in Keras order: convolution ``[*window, c_in / groups, c_out]``, dep
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -39,11 +39,36 @@ from tfcompress.graph.constants import LOST, Constants, FloatArray
 
 layers = keras.layers
 
-# Activations that treat every number alone; the others (softmax, glu, ...) mix channels.
+# Activations that treat every number alone; others (softmax, glu, ...) mix channels.
 ELEMENTWISE = frozenset(
-    "linear relu relu6 leaky_relu elu selu celu silu gelu mish sigmoid hard_sigmoid "
-    "hard_silu tanh hard_tanh tanh_shrink hard_shrink soft_shrink softplus softsign "
-    "squareplus exponential log_sigmoid sparse_plus sparse_sigmoid threshold".split()
+    [
+        "linear",
+        "relu",
+        "relu6",
+        "leaky_relu",
+        "elu",
+        "selu",
+        "celu",
+        "silu",
+        "gelu",
+        "mish",
+        "sigmoid",
+        "hard_sigmoid",
+        "hard_silu",
+        "tanh",
+        "hard_tanh",
+        "tanh_shrink",
+        "hard_shrink",
+        "soft_shrink",
+        "softplus",
+        "softsign",
+        "squareplus",
+        "exponential",
+        "log_sigmoid",
+        "sparse_plus",
+        "sparse_sigmoid",
+        "threshold",
+    ]
 )
 
 
@@ -106,7 +131,8 @@ def _has_border(layer: Any) -> bool:
 
 def _sum_window(kernel: FloatArray) -> FloatArray:
     """Sum a kernel over its window: ``[*window, a, b]`` to ``[a, b]``."""
-    return kernel.sum(axis=tuple(range(kernel.ndim - 2)))
+    summed: FloatArray = np.sum(kernel, axis=tuple(range(kernel.ndim - 2)))
+    return summed
 
 
 def _off(layer: Any, count: int) -> Constants:
@@ -167,7 +193,8 @@ def convolution(call: LayerCall) -> Effect:
     def shift(weights: Weights, values: FloatArray) -> FloatArray:
         window = _sum_window(weights["kernel"]).reshape(per_group, layer.groups, width)
         grouped = values.reshape(layer.groups, per_group)
-        return np.einsum("gj,jgo->go", grouped, window).reshape(-1)
+        shifted: FloatArray = np.einsum("gj,jgo->go", grouped, window)
+        return shifted.reshape(-1)
 
     return _producer(
         call,
@@ -229,7 +256,7 @@ def _depthwise_effect(
     out = np.repeat(source, multiplier)
     window = (None,) * len(layer.kernel_size)
 
-    def constants(parts: Any) -> Constants:
+    def constants(parts: Sequence[Constants]) -> Constants:
         positions = np.repeat(np.arange(source.size), multiplier)
         factor = _sum_window(weights_of(layer)[kernel]).reshape(-1)
         part = parts[0].padded() if _has_border(layer) else parts[0]
@@ -417,7 +444,7 @@ def prelu(call: LayerCall) -> Effect:
     axis = channels.axis - 1  # alpha has no batch axis
     own = alpha.shape[axis] == channels.atoms.size
 
-    def constants(parts: Any) -> Constants:
+    def constants(parts: Sequence[Constants]) -> Constants:
         others = tuple(i for i in range(alpha.ndim) if i != axis)
         slope = alpha.mean(axis=others)
         varies = np.ptp(alpha, axis=others) > 0

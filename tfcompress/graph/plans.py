@@ -111,8 +111,8 @@ class PruningPlan:
         try:
             if values["schema"] != SCHEMA:
                 raise errors.PlanError(
-                    f"The plan has another format. Received: schema {values['schema']}; "
-                    f"this version reads {SCHEMA}. Make the plan again."
+                    "The plan has another format. Received: schema "
+                    f"{values['schema']}; this version reads {SCHEMA}. Make it again."
                 )
             return cls(
                 keep={

@@ -1,8 +1,8 @@
 """Read a Keras model into a flat list of calls, nested models inlined.
 
-Keras keeps the graph of a functional model as nodes by depth; a nested model is one node
-of its outer graph. Here every call of every layer or operation becomes one `Call`, in
-topological order, whatever the nesting; the original model is only read.
+Keras keeps the graph of a functional model as nodes by depth; a nested model is one
+node of its outer graph. Here every call of every layer or operation becomes one `Call`,
+in topological order, whatever the nesting; the original model is only read.
 """
 
 from __future__ import annotations
@@ -103,7 +103,8 @@ def functional_graph(model: Any) -> Any:
     if not isinstance(model, keras.Model):
         raise errors.ModelError(
             "This is not a Keras model. Received: an object of type "
-            f"{type(model).__module__}.{type(model).__name__}. Pass a built keras.Model."
+            f"{type(model).__module__}.{type(model).__name__}. "
+            "Pass a built keras.Model."
         )
     graph = getattr(model, "_functional", None) or model
     if isinstance(model, keras.Sequential) and graph is model:
@@ -114,8 +115,8 @@ def functional_graph(model: Any) -> Any:
     if not hasattr(graph, "_nodes_by_depth") or has_own_call(model):
         raise errors.ModelError(
             "The model has no graph to read. Received: "
-            f"{type(model).__name__} {model.name!r}, a subclass of keras.Model with its "
-            "own `call`. Rebuild it as functional, "
+            f"{type(model).__name__} {model.name!r}, a subclass of keras.Model with "
+            "its own `call`. Rebuild it as functional, "
             "`x = keras.Input(shape); keras.Model(x, model.call(x))`, or pass its "
             "functional core (the attribute that holds the layers)."
         )

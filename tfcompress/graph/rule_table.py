@@ -36,8 +36,9 @@ def register_channel_rule(layer_class: type | str, rule: Rule) -> None:
 
 def rule_for(layer: Any) -> Rule | None:
     """Return the rule of a layer, or None if the table has none that is safe to use."""
+    own_call = getattr(type(layer), "call", None)
     for base in type(layer).__mro__:
         rule = _RULES.get(base) or _RULES.get(f"{base.__module__}.{base.__qualname__}")
         if rule is not None:
-            return rule if type(layer).call is base.call else None
+            return rule if getattr(base, "call", None) is own_call else None
     return None

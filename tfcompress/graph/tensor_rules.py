@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from tfcompress.graph.atoms import Channels, IntArray
-from tfcompress.graph.channel_rules import Effect, LayerCall, Rule
+from tfcompress.graph.channel_rules import Effect, LayerCall, Rule, weights_of
 from tfcompress.graph.constants import LOST, Constants, FloatArray, combine
 from tfcompress.graph.layer_rules import on_values
 from tfcompress.graph.reading import Ref
@@ -296,10 +296,22 @@ def slicing(call: LayerCall) -> Effect:
     """Map ``x[...]`` that leaves the channels whole."""
     key = call.call.args[1]
     found, source = call.relabel(lambda labels: labels[key]), call.inputs[0]
-    whole = found is not None and source is not None
-    if not whole or not np.array_equal(found.atoms, np.arange(source.atoms.size)):
+    if found is None or source is None:
+        return call.pinned("it slices channels")
+    if not np.array_equal(found.atoms, np.arange(source.atoms.size)):
         return call.pinned("it slices channels")
     return call.follow(axis=found.axis, constants=_same)
+
+
+def preprocessing(call: LayerCall) -> Effect:
+    """Pin a layer that prepares or augments images: it may mix the colours."""
+    return call.pinned("it prepares the model's input")
+
+
+def layer_scale(call: LayerCall) -> Effect:
+    """Map ``x * gamma``, the custom layer of Keras' ConvNeXt."""
+    ((name, gamma),) = weights_of(call.layer).items()
+    return call.follow(weights={name: 0}, constants=lambda parts: parts[0].times(gamma))
 
 
 def scaled_residual(call: LayerCall) -> Effect:
@@ -308,14 +320,27 @@ def scaled_residual(call: LayerCall) -> Effect:
     return _merge(call, lambda x, y: x + scale * y)
 
 
+# Keras' base of all layers that resize, crop or augment images; it has no public name.
+_IMAGE_LAYER = layers.RandomFlip.__mro__[1]
+
 TENSOR_RULES: dict[type | str, Rule] = {
+    **{
+        kind: preprocessing
+        for kind in vars(layers).values()
+        if isinstance(kind, type) and issubclass(kind, _IMAGE_LAYER)
+    },
+    layers.Normalization: preprocessing,
     **dict.fromkeys(
         [
             getattr(layers, f"{kind}{rank}D")
-            for kind in (
-                "MaxPooling AveragePooling AdaptiveMaxPooling AdaptiveAveragePooling "
-                "Cropping UpSampling"
-            ).split()
+            for kind in [
+                "MaxPooling",
+                "AveragePooling",
+                "AdaptiveMaxPooling",
+                "AdaptiveAveragePooling",
+                "Cropping",
+                "UpSampling",
+            ]
             for rank in (1, 2, 3)
         ],
         _spatial(passing),
@@ -360,17 +385,51 @@ TENSOR_RULES: dict[type | str, Rule] = {
     layers.Minimum: merge(lambda *values: functools.reduce(np.minimum, values)),
     layers.Concatenate: concatenate,
     "keras.src.applications.inception_resnet_v2.CustomScaleLayer": scaled_residual,
+    "keras.src.applications.convnext.LayerScale": layer_scale,
+    "keras.src.applications.convnext.StochasticDepth": passing,
 }
 
-_UNARY = (
-    "Absolute Abs Exp Expm1 Log1p Negative Square Sqrt Sin Cos Tanh Sign Clip Cast "
-    "StopGradient"
-).split()
-_UNARY_NN = (
-    "Relu Relu6 Sigmoid SparseSigmoid Softplus Softsign SoftShrink SparsePlus Silu "
-    "Squareplus LogSigmoid LeakyRelu HardSigmoid HardSilu Elu Selu Gelu Celu TanhShrink "
-    "HardTanh HardShrink Threshold"
-).split()
+_UNARY = [
+    "Absolute",
+    "Abs",
+    "Exp",
+    "Expm1",
+    "Log1p",
+    "Negative",
+    "Square",
+    "Sqrt",
+    "Sin",
+    "Cos",
+    "Tanh",
+    "Sign",
+    "Clip",
+    "Cast",
+    "StopGradient",
+]
+_UNARY_NN = [
+    "Relu",
+    "Relu6",
+    "Sigmoid",
+    "SparseSigmoid",
+    "Softplus",
+    "Softsign",
+    "SoftShrink",
+    "SparsePlus",
+    "Silu",
+    "Squareplus",
+    "LogSigmoid",
+    "LeakyRelu",
+    "HardSigmoid",
+    "HardSilu",
+    "Elu",
+    "Selu",
+    "Gelu",
+    "Celu",
+    "TanhShrink",
+    "HardTanh",
+    "HardShrink",
+    "Threshold",
+]
 
 
 def _operations(

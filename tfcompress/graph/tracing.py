@@ -122,7 +122,7 @@ class LayerGraph:
     @functools.cached_property
     def fold_targets(self) -> dict[str, FoldTarget]:
         """Return for each consuming layer how it takes up constants."""
-        from tfcompress.graph import folding  # noqa: PLC0415 - folding builds on graphs
+        from tfcompress.graph import folding
 
         return folding.fold_targets(self)
 
@@ -266,9 +266,9 @@ def _with_input_shape(flat: FlatModel, shape: tuple[int, ...]) -> FlatModel:
     )
     if not fits or len(inputs) != 1:
         raise errors.ModelError(
-            f"`input_shape` does not fit the model's input. Received: {shape}; the model "
-            f"has {len(inputs)} input(s), the first of shape {own}. Pass a shape that "
-            "agrees with its fixed dimensions."
+            f"`input_shape` does not fit the model's input. Received: {shape}; the "
+            f"model has {len(inputs)} input(s), the first of shape {own}. Pass a shape "
+            "that agrees with its fixed dimensions."
         )
     specs: dict[int, Any] = {
         inputs[0]: keras.KerasTensor((None, *shape), flat.tensors[inputs[0]].dtype)
