@@ -38,7 +38,7 @@ def inspect(model: pathlib.Path, as_json: bool, **loading: Any) -> None:
         from tfcompress import pipeline
 
         settings, _ = options.split({"model": model, **loading})
-        record = pipeline.describe_model(settings)
+        record = pipeline.describe_model(pipeline.ModelSource.from_dict(settings))
         show = tables.keras_model
     if as_json:
         state.emit_json(record)

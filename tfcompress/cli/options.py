@@ -16,6 +16,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 PATH = click.Path(path_type=pathlib.Path)
 
 
+DATA_SETTINGS = (
+    "image_size",
+    "preprocess",
+    "task",
+    "loss",
+    "metric",
+    "augment",
+    "class_weights",
+    "limit",
+)
+
+
 class ShapeType(click.ParamType):
     """Integers with commas, such as ``224,224,3``; with ``name=`` before, a pair."""
 
@@ -115,7 +127,7 @@ def data_options(*, required: bool) -> Callable[[F], F]:
             "--image-size",
             type=ShapeType(),
             metavar="H,W",
-            help="Resize images to this; default: the model's input.",
+            help="Resize images to this.  [default: as they are]",
         ),
         click.option(
             "--preprocess",
@@ -132,7 +144,19 @@ def data_options(*, required: bool) -> Callable[[F], F]:
         click.option("--loss", help="Keras loss; default: the compiled model's."),
         click.option("--metric", help="Metric to report; default: the task's."),
         click.option(
-            "--limit", type=click.IntRange(1), help="Use only so many train examples."
+            "--augment",
+            metavar="HOW",
+            help="Random changes of training images, such as flip,crop=4.",
+        ),
+        click.option(
+            "--class-weights",
+            type=click.Choice(["balanced"]),
+            help="Weigh rare classes up in training.",
+        ),
+        click.option(
+            "--limit",
+            type=click.IntRange(1),
+            help="Use only so many examples of each part.",
         ),
     )
 
@@ -231,9 +255,6 @@ def split(options: dict[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]
     )
     data = given(
         source=options.pop("data", None),
-        **{
-            key: options.pop(key, None)
-            for key in ("image_size", "preprocess", "task", "loss", "metric", "limit")
-        },
+        **{key: options.pop(key, None) for key in DATA_SETTINGS},
     )
     return model, data

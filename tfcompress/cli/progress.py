@@ -1,0 +1,94 @@
+"""Draw on stderr what a run does: stages, and a bar with the time left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from tfcompress.cli.wording import outcome
+from tfcompress.pipeline import Observer
+
+_WIDTH = 10  # of a stage's name
+
+
+class Display(Observer):
+    """Draws a line for each finished stage and a bar for the running one."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[status]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+        )
+        self._task: TaskID | None = None
+        self._place = ""
+
+    def __enter__(self) -> Self:
+        """Start drawing."""
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop drawing, so that an error stands on its own line."""
+        self._bars.stop()
+
+    def stage_started(self, name: str, kind: str, *, index: int, total: int) -> None:
+        """Begin the bar of a stage; it has no end until a training reports."""
+        self._end_bar()
+        self._place = f"{index + 1}/{total}"
+        label = name if name == kind else f"{name} ({kind})"
+        self._task = self._bars.add_task(
+            f"{self._place} {label:<{_WIDTH}}", total=None, status=""
+        )
+
+    def progress(self, name: str, progress: Any) -> None:  # noqa: ARG002 -- Observer's
+        """Move the bar to where the training is."""
+        if self._task is None:
+            return
+        epoch = f"epoch {progress.epoch + 1}/{progress.epochs}"
+        loss = progress.logs.get("loss")
+        status = epoch if loss is None else f"{epoch}, loss {loss:.3f}"
+        self._bars.update(
+            self._task, total=1.0, completed=progress.fraction, status=status
+        )
+
+    def stage_finished(self, name: str, record: Mapping[str, Any]) -> None:
+        """Print the stage's line."""
+        seconds = record.get("seconds") or 0.0
+        self._line(name, f"{seconds:6.1f} s  {outcome(record)}")
+
+    def stage_skipped(self, name: str, record: Mapping[str, Any]) -> None:
+        """Print that the earlier result holds."""
+        self._line(name, f"  as before  {outcome(record)}")
+
+    def _line(self, name: str, text: str) -> None:
+        self._end_bar()
+        self._console.print(
+            f"{self._place} {name:<{_WIDTH}} {text}", highlight=False, markup=False
+        )
+
+    def _end_bar(self) -> None:
+        if self._task is not None:
+            self._bars.remove_task(self._task)
+            self._task = None

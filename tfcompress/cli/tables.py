@@ -1,0 +1,182 @@
+"""Show records as tables on stdout."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from tfcompress.cli import state
+from tfcompress.cli.wording import number, outcome
+
+Record = Mapping[str, Any]
+
+
+def keras_model(record: Record) -> None:
+    """Show cost per layer, channel groups, and what is fixed and why."""
+    cost = record["cost"]
+    _console().print(
+        f"{record['name']}: {number(cost['macs'])} MACs, {number(cost['params'])} "
+        f"params, {number(cost['size_bytes'])} bytes as float32",
+        highlight=False,
+    )
+    rows = [
+        (name, f"{layer['macs']:,}", f"{layer['params']:,}")
+        for name, layer in record["layers"].items()
+        if layer["macs"] or layer["params"]
+    ]
+    _table("Cost per layer", ("layer", "MACs", "params"), rows)
+    groups = [
+        (group["name"], str(group["size"]), ", ".join(group["layers"]))
+        for group in record["groups"]
+    ]
+    _table("Channels that can be removed", ("group", "channels", "layers"), groups)
+    pinned = list(record["pinned"].items())
+    _table("Layers whose channels are fixed", ("layer", "reason"), pinned)
+    if record["unknown"]:
+        _table("Not counted", ("layer",), [(name,) for name in record["unknown"]])
+
+
+def tflite_file(record: Record) -> None:
+    """Show what a .tflite file holds."""
+    scalars = [
+        (key.replace("_", " "), f"{value:,}" if isinstance(value, int) else str(value))
+        for key, value in record.items()
+        if isinstance(value, int | float | str) and not isinstance(value, bool)
+    ]
+    _table("File", ("what", "value"), scalars)
+    for key in ("operators", "tensor_types"):
+        if isinstance(record.get(key), Mapping):
+            rows = [(name, str(count)) for name, count in record[key].items()]
+            _table(key.replace("_", " ").capitalize(), (key[:-1], "count"), rows)
+    for key in ("inputs", "outputs"):
+        rows = [
+            (str(t.get("name")), str(t.get("dtype")), str(t.get("shape")))
+            for t in record.get(key, ())
+        ]
+        _table(key.capitalize(), ("name", "type", "shape"), rows)
+
+
+def stage(record: Record, output: pathlib.Path | None) -> None:
+    """Show what one stage came to, before and after if it made a model."""
+    if "before" in record:
+        _before_after(record)
+    parity = record["details"].get("parity")
+    if parity:
+        _table("Parity", ("what", "value"), _parity_rows(parity))
+    if not parity and "before" not in record:
+        state.emit(outcome(record))
+    if output is not None:
+        state.emit(f"wrote {output} and {output.with_suffix('.json').name}")
+
+
+def run(result: Any) -> None:
+    """Show the stages of a run and where the report is."""
+    rows = []
+    for record in result.records:
+        figures = record.get("evaluation") or {}
+        cost = (record.get("model") or {}).get("cost") or {}
+        rows.append(
+            (
+                record["name"],
+                number(cost["macs"]) if cost else "",
+                number(cost["params"]) if cost else "",
+                _figure(figures.get("validation")),
+                _figure(figures.get("test") or _tflite_figure(record)),
+            )
+        )
+    columns = ("stage", "MACs", "params", "validation", "test")
+    _table(f"{result.directory}", columns, rows)
+    report = result.directory / "report.html"
+    if report.exists():
+        state.emit(f"report: {report}")
+
+
+def benchmarks(runs: Sequence[Record]) -> None:
+    """Show latency per file and number of threads."""
+    rows = [
+        (
+            pathlib.PurePath(run["file"]).name,
+            str(_find(run, "num_threads")),
+            *(_milliseconds(_find(run, key)) for key in ("p50_ms", "p90_ms", "p95_ms")),
+            _milliseconds(_find(run, "init_ms")),
+        )
+        for run in runs
+    ]
+    columns = ("file", "threads", "median", "p90", "p95", "start-up")
+    _table("Latency on this computer (not a phone)", columns, rows)
+
+
+def _before_after(record: Record) -> None:
+    before, after = record["before"], record
+    rows = []
+    for key in ("macs", "params"):
+        old, new = before["cost"][key], after["model"]["cost"][key]
+        rows.append((key, f"{old:,}", f"{new:,}", f"{new / old:.1%}"))
+    for split in ("validation", "test"):
+        old = before["evaluation"].get(split)
+        new = after["evaluation"].get(split)
+        if old and new:
+            change = f"{new['value'] - old['value']:+.4f}"
+            label = f"{new['metric']} ({split})"
+            rows.append((label, _figure(old), _figure(new), change))
+    _table(record["name"], ("", "before", "after", ""), rows)
+
+
+def _parity_rows(parity: Record) -> list[tuple[str, str]]:
+    rows = []
+    for key, value in parity.items():
+        if isinstance(value, Mapping) and "value" in value:
+            rows.append((f"{key} {value.get('metric', '')}", _figure(value)))
+        elif isinstance(value, bool | int | float | str):
+            shown = f"{value:.4f}" if isinstance(value, float) else str(value)
+            rows.append((key.replace("_", " "), shown))
+    return rows
+
+
+def _tflite_figure(record: Record) -> Record | None:
+    found: Record | None = record["details"].get("parity", {}).get("tflite")
+    return found
+
+
+def _figure(evaluation: Record | None) -> str:
+    if not evaluation or evaluation.get("value") is None:
+        return ""
+    return f"{evaluation['value']:.4f}"
+
+
+def _find(value: Any, key: str) -> Any:
+    """Return the first value under `key`, however deep in a record."""
+    if isinstance(value, Mapping):
+        if key in value:
+            return value[key]
+        found = (_find(item, key) for item in value.values())
+        return next((item for item in found if item is not None), None)
+    return None
+
+
+def _milliseconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f} ms"
+
+
+def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    rows = list(rows)
+    if not rows:
+        return
+    table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index == 0 else "right")
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    console = _console()
+    console.print()
+    console.print(table)
+
+
+def _console() -> Console:
+    context = click.get_current_context()
+    return Console(file=context.ensure_object(state.State).stdout, markup=False)

@@ -1,0 +1,168 @@
+"""The settings of the stages that have no method package of their own."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal
+
+from tfcompress import channels
+from tfcompress.config import Config, require
+from tfcompress.training import TrainConfig
+
+_ALIASES = {"l1": "l1_norm", "l2": "l2_norm"}
+CRITERIA = (
+    "bn_scale",
+    "l1_norm",
+    "l2_norm",
+    "geometric_median",
+    "taylor",
+    "random",
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OriginalConfig(Config):
+    """The first stage of every run: what the input model is and can do."""
+
+    batch_size: int = 256  # of the evaluation
+    seed: int = 0  # of the training, if the model is built in the run
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PruneConfig(Config):
+    """One cut by a criterion and a budget, or by a saved plan.
+
+    Example:
+        >>> PruneConfig(criterion="l1", macs=0.5).criterion
+        'l1_norm'
+    """
+
+    criterion: str = "l1_norm"  # how channels are ranked
+    plan: str | None = None  # a plan file; instead of criterion and budget
+    macs: float | None = None  # to keep: fraction in (0, 1], or a number above 1
+    params: float | None = None  # likewise
+    size_bytes: float | None = None  # of the weights, likewise
+    recipe: str = "int8"  # what size_bytes is counted in
+    scope: Literal["global", "layer"] = "global"  # over all layers, or each alike
+    round_to: int = 8  # channels
+    min_channels: int = 8  # per group
+    exclude: tuple[str, ...] = ()  # layers whose channels stay
+    fold_constants: bool = True  # keep what a removed channel gave as a constant
+    seed: int = 0  # of the criteria `random` and `taylor`
+
+    def __post_init__(self) -> None:
+        """Check the ranges and spell out a criterion's short name."""
+        object.__setattr__(
+            self, "criterion", _ALIASES.get(self.criterion, self.criterion)
+        )
+        names = "one of " + ", ".join(CRITERIA)
+        require(self.criterion in CRITERIA, "criterion", self.criterion, names)
+        require(
+            self.scope in ("global", "layer"), "scope", self.scope, "global or layer"
+        )
+        require(self.round_to >= 1, "round_to", self.round_to, "1 or more")
+        require(self.min_channels >= 1, "min_channels", self.min_channels, "1 or more")
+        limits = (self.macs, self.params, self.size_bytes)
+        limited = any(limit is not None for limit in limits) or self.plan is not None
+        require(limited, "macs", None, "given, or params, size_bytes or a plan")
+
+    def budget(self) -> channels.Budget:
+        """Return the limits as a budget."""
+        return channels.Budget(
+            macs=self.macs,
+            params=self.params,
+            size_bytes=self.size_bytes,
+            recipe=self.recipe,
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FinetuneConfig(TrainConfig):
+    """Training of a cut model by one of the retraining arms."""
+
+    arm: Literal["finetune", "scratch_e", "scratch_b"] = "finetune"
+    original_epochs: int | None = None  # scratch arms: epochs of the original
+
+    def training(self) -> TrainConfig:
+        """Return the settings of the training alone."""
+        names = [field.name for field in dataclasses.fields(TrainConfig)]
+        return TrainConfig(**{name: getattr(self, name) for name in names})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ConvertConfig(Config):
+    """How the file is written."""
+
+    recipe: Literal["float32", "float16", "dynamic_int8", "int8", "int16x8"] = "float32"
+    calibration_examples: int = 500  # of the training part, for int8 and int16x8
+    inputs: Literal["float", "int8"] = "float"  # type at the file's border
+    allow_float_ops: bool = False  # accept operators that int8 cannot express
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        recipes = ("float32", "float16", "dynamic_int8", "int8", "int16x8")
+        require(self.recipe in recipes, "recipe", self.recipe, f"one of {recipes}")
+        require(
+            self.inputs in ("float", "int8"), "inputs", self.inputs, "float or int8"
+        )
+        count = self.calibration_examples
+        require(count >= 1, "calibration_examples", count, "1 or more")
+
+    @property
+    def needs_calibration(self) -> bool:
+        """Whether ranges of activations are needed."""
+        return self.recipe in ("int8", "int16x8")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VerifyConfig(Config):
+    """What a file must hold to."""
+
+    reference: str | None = None  # stage to compare with; None: what was converted
+    max_drop: float | None = None  # of the metric, file against reference
+    min_agreement: float | None = None  # share of examples with the same top answer
+    max_drop_from_original: float | None = None  # of the metric, file against original
+    split: Literal["test", "validation"] = "test"  # the examples, all of them
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name in ("max_drop", "max_drop_from_original"):
+            value = getattr(self, name)
+            require(value is None or value >= 0, name, value, "0 or more")
+        share = self.min_agreement
+        require(share is None or 0 <= share <= 1, "min_agreement", share, "in [0, 1]")
+        require(self.split in ("test", "validation"), "split", self.split, "a split")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BenchmarkConfig(Config):
+    """How latency is measured on this computer."""
+
+    num_threads: tuple[int, ...] = (1,)  # one measurement for each
+    max_seconds: float = 10.0  # per measurement
+    baseline: bool = True  # also the original's float32 file, side by side
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        threads = self.num_threads
+        good = bool(threads) and all(isinstance(n, int) and n >= 1 for n in threads)
+        require(good, "num_threads", threads, "numbers of 1 or more")
+        require(self.max_seconds > 0, "max_seconds", self.max_seconds, "above 0")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReportConfig(Config):
+    """The report has no settings; it shows what the records hold."""
+
+
+def with_seed(config_class: type[Config], values: dict[str, Any], seed: int) -> Config:
+    """Build a stage's config; it takes the run's seed unless it names its own.
+
+    Example:
+        >>> with_seed(OriginalConfig, {}, 7).seed
+        7
+    """
+    names = {field.name for field in dataclasses.fields(config_class)}
+    if "seed" in names:
+        values = {"seed": seed, **values}
+    return config_class.from_dict(values)

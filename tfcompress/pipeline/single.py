@@ -1,0 +1,163 @@
+"""Run one stage alone, with the same files, record and resuming as in a run."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import pathlib
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+from tfcompress import config, data, errors, files
+from tfcompress.pipeline import evaluating, records, settings
+from tfcompress.pipeline.execution import STATE, Execution
+from tfcompress.pipeline.fingerprints import file_fingerprint
+from tfcompress.pipeline.observer import Observer
+from tfcompress.pipeline.sources import DataSource, ModelSource
+from tfcompress.pipeline.stages import KINDS
+from tfcompress.pipeline.stages.context import Artifact
+from tfcompress.pipeline.workflow import StageSpec
+
+_SUFFIXES = {"model": ".keras", "file": ".tflite", None: ".json"}
+
+
+def run_stage(  # noqa: PLR0913 -- what a command line may say
+    kind: str,
+    stage_settings: Mapping[str, Any],
+    *,
+    model: ModelSource,
+    data_source: DataSource | None,
+    output: files.PathLike,
+    inputs: Mapping[str, files.PathLike] | None = None,
+    seed: int = 0,
+    force: bool = False,
+    observer: Observer | None = None,
+) -> dict[str, Any]:
+    """Run one stage on a model file and write its result and record.
+
+    Args:
+        kind: Key of `KINDS`.
+        stage_settings: Its settings; defaults fill the rest.
+        model: The model that it reads.
+        data_source: The data, where the stage needs any.
+        output: The file to write; the record lies beside it as .json.
+        inputs: Other files that it reads, by role (``teacher``, ``file``).
+        seed: Seed of all random choices.
+        force: Overwrite an output that exists.
+        observer: Told how far the stage is.
+
+    Returns:
+        The record, with the figures of the input model under ``before``.
+
+    Raises:
+        OutputError: If the output exists or has the wrong suffix.
+        LockedError: If another process is making the same output.
+        TfCompressError: Whatever stops the stage.
+    """
+    output = pathlib.Path(output)
+    stage = _spec(kind, stage_settings, output, seed, data_source)
+    _check_output(kind, output, force=force)
+    found = {"model": pathlib.Path(str(model.path)), **_paths(inputs)}
+    artifacts = {role: _artifact(path) for role, path in found.items()}
+    execution = Execution(
+        directory=output.parent,
+        model=model,
+        data=data_source,
+        open_data=functools.cache(lambda: _open(data_source)),
+        observer=observer or Observer(),
+        force=True,
+        original=found.get("teacher", found["model"]),
+    )
+    if kind == "verify":
+        artifacts["reference"] = artifacts.pop("model")
+    return _run_locked(execution, stage, artifacts)
+
+
+def _run_locked(
+    execution: Execution, stage: StageSpec, artifacts: Mapping[str, Artifact]
+) -> dict[str, Any]:
+    place = execution.directory / STATE
+    with files.lock(place / f"{stage.name}.lock"):
+        execution.observer.stage_started(stage.name, stage.kind, index=0, total=1)
+        record, _ = execution.run(stage, artifacts)
+        record = _with_figures(execution, stage, artifacts, record)
+        records.write_record(execution.directory / f"{stage.name}.json", record)
+        execution.observer.stage_finished(stage.name, record)
+    shutil.rmtree(place / f"{stage.name}.lock", ignore_errors=True)
+    with contextlib.suppress(OSError):  # another output may be in the making
+        place.rmdir()
+    plain: dict[str, Any] = records.plain(record)
+    return plain
+
+
+def _with_figures(
+    execution: Execution,
+    stage: StageSpec,
+    artifacts: Mapping[str, Artifact],
+    record: dict[str, Any],
+) -> dict[str, Any]:
+    """Add the input's cost, and both models' figures on the test part."""
+    if "model" not in record["outputs"]:
+        return record
+    context = execution.context(stage, artifacts, record["key"])
+    before = context.load("model")
+    record["before"] = {"cost": records.cost_of(before), "evaluation": {}}
+    if execution.data is None:
+        return record
+    record["before"]["evaluation"] = {
+        split: evaluating.model_figures(context, before, split)
+        for split in ("validation", "test")
+    }
+    after = context.model.load(execution.directory / record["outputs"]["model"])
+    record["evaluation"]["test"] = evaluating.model_figures(context, after, "test")
+    return record
+
+
+def _spec(
+    kind: str,
+    stage_settings: Mapping[str, Any],
+    output: pathlib.Path,
+    seed: int,
+    data_source: DataSource | None,
+) -> StageSpec:
+    known = [field.name for field in dataclasses.fields(KINDS[kind].config)]
+    for key, value in stage_settings.items():
+        config.check_known(key, known, owner=f"stage {kind!r}", value=value)
+    built = settings.with_seed(KINDS[kind].config, dict(stage_settings), seed)
+    if data_source is None and KINDS[kind].needs_data(built):
+        raise errors.ConfigError(
+            f"This needs data. Received: `{kind}` without a data set. Give `--data`: "
+            "fashion-mnist, a .npz file, an image folder or package.module:function."
+        )
+    return StageSpec(name=output.stem, kind=kind, config=built)
+
+
+def _check_output(kind: str, output: pathlib.Path, *, force: bool) -> None:
+    suffix = _SUFFIXES[KINDS[kind].makes]
+    if output.suffix != suffix:
+        raise errors.OutputError(
+            f"`{kind}` writes a {suffix} file. Received: -o {output}. Name it "
+            f"{output.with_suffix(suffix).name}."
+        )
+    for path in (output, output.with_suffix(".json")):
+        files.refuse_existing(path, force=force)
+
+
+def _artifact(path: pathlib.Path) -> Artifact:
+    if not path.is_file():
+        raise errors.ModelError(
+            f"There is no such model file. Received: {path}. Check the path."
+        )
+    return Artifact(path, file_fingerprint(path))
+
+
+def _paths(inputs: Mapping[str, files.PathLike] | None) -> dict[str, pathlib.Path]:
+    return {role: pathlib.Path(path) for role, path in (inputs or {}).items()}
+
+
+def _open(source: DataSource | None) -> data.Dataset:
+    if source is None:
+        raise errors.DataError("This needs data. Received: none. Give `--data`.")
+    return source.load()

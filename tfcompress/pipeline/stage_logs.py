@@ -1,0 +1,36 @@
+"""Each stage's log: what the toolkit says while it works, one line with its time."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import pathlib
+from collections.abc import Iterator
+
+_LOGGERS = ("tfcompress", "android_bench")
+
+
+class _QuietHandler(logging.FileHandler):
+    """A file handler that a full disk does not turn into a traceback per line."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 -- logging's
+        """Give up on this line: results matter, and their writing is checked."""
+
+
+@contextlib.contextmanager
+def stage_log(path: pathlib.Path) -> Iterator[None]:
+    """Append what the toolkit logs to `path` while the context is open."""
+    handler = _QuietHandler(path, encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+        handler.close()

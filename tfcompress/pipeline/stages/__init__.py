@@ -1,0 +1,106 @@
+"""The stages of a run: what each kind reads, makes and needs, one file for each.
+
+`KINDS` is the one table from a name in a workflow to what it does.  A stage is a
+function from a `StageContext` to an `Outcome`; files, records, caching and logs are the
+runner's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from tfcompress.config import Config
+from tfcompress.distill import DistillConfig
+from tfcompress.pipeline import settings
+from tfcompress.pipeline.stages import (
+    benchmark,
+    convert,
+    distill,
+    finetune,
+    original,
+    prune,
+    report,
+    slim,
+    verify,
+)
+from tfcompress.pipeline.stages.context import Outcome, StageContext
+from tfcompress.slimming import SlimConfig
+
+__all__ = ["KINDS", "ORIGINAL", "Kind", "Outcome", "StageContext"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A kind of stage.
+
+    Attributes:
+        config: The class of its settings.
+        run: Does the work.
+        makes: What later stages may read.
+        roles: What it reads, and the key of a workflow that names another stage.
+        needs_data: Whether these settings need a data set.
+        makes_record: False for a stage that only shows what the others recorded.
+    """
+
+    config: type[Config]
+    run: Callable[[StageContext], Outcome]
+    makes: Literal["model", "file"] | None = None
+    roles: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    needs_data: Callable[[Any], bool] = lambda _config: True
+    makes_record: bool = True
+
+
+_MODEL = {"model": "input"}
+
+ORIGINAL = Kind(
+    config=settings.OriginalConfig,
+    run=original.run,
+    makes="model",
+    needs_data=lambda _config: False,
+)
+
+KINDS: Mapping[str, Kind] = {
+    "slim": Kind(config=SlimConfig, run=slim.run, makes="model", roles=_MODEL),
+    "prune": Kind(
+        config=settings.PruneConfig,
+        run=prune.run,
+        makes="model",
+        roles=_MODEL,
+        needs_data=lambda config: config.criterion == "taylor" and not config.plan,
+    ),
+    "finetune": Kind(
+        config=settings.FinetuneConfig, run=finetune.run, makes="model", roles=_MODEL
+    ),
+    "distill": Kind(
+        config=DistillConfig,
+        run=distill.run,
+        makes="model",
+        roles={**_MODEL, "teacher": "teacher"},
+    ),
+    "convert": Kind(
+        config=settings.ConvertConfig,
+        run=convert.run,
+        makes="file",
+        roles=_MODEL,
+        needs_data=lambda config: config.needs_calibration,
+    ),
+    "verify": Kind(
+        config=settings.VerifyConfig,
+        run=verify.run,
+        roles={"file": "input", "reference": "reference"},
+    ),
+    "benchmark": Kind(
+        config=settings.BenchmarkConfig,
+        run=benchmark.run,
+        roles={"file": "input"},
+        needs_data=lambda _config: False,
+    ),
+    "report": Kind(
+        config=settings.ReportConfig,
+        run=report.run,
+        needs_data=lambda _config: False,
+        makes_record=False,
+    ),
+}

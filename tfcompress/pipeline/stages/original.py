@@ -1,0 +1,57 @@
+"""Stage ``original``: what the input model is and can do, to compare with at the end.
+
+A model that the run builds is trained here; a model from a file is only loaded.
+"""
+
+from __future__ import annotations
+
+import keras
+
+from tfcompress import data, errors, tflite
+from tfcompress.graph.model_checks import check_model
+from tfcompress.pipeline.sources import find_function
+from tfcompress.pipeline.stages.context import Outcome, StageContext
+from tfcompress.training import TrainConfig, train
+
+
+def run(context: StageContext) -> Outcome:
+    """Load or train the original, and write its plain float32 .tflite file."""
+    outcome = _trained(context) if context.model.builder else _loaded(context)
+    assert_model = outcome.model
+    if context.has_data:
+        data.check_fits(assert_model, context.dataset)
+    outcome.details["float32"] = _float_file(context, assert_model)
+    return outcome
+
+
+def _loaded(context: StageContext) -> Outcome:
+    return Outcome(model=context.load("model"))
+
+
+def _trained(context: StageContext) -> Outcome:
+    settings = {"seed": context.config.seed, **(context.model.train or {})}
+    config = TrainConfig.from_dict(settings)
+    keras.utils.set_random_seed(config.seed)  # the builder draws the first weights
+    model = find_function(str(context.model.builder))(context.dataset)
+    check_model(model)
+    data.check_fits(model, context.dataset)
+    task = data.Task.for_model(model, context.dataset)
+    result = train(
+        model,
+        context.dataset,
+        config=config,
+        task=task,
+        state_dir=context.state_dir / "original",
+        progress=context.progress,
+    )
+    details = {"training": {**config.to_dict(), "seconds": result.seconds}}
+    return Outcome(model=model, history=result.history, details=details)
+
+
+def _float_file(context: StageContext, model: keras.Model) -> dict[str, object]:
+    """Convert without quantization: what the smaller file is compared with."""
+    try:
+        conversion = tflite.convert(model, "float32", path=context.path(".tflite"))
+    except errors.ConversionError as error:
+        return {"error": str(error)}  # the convert stage may still manage another way
+    return conversion.to_dict()
