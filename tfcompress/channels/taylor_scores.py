@@ -57,10 +57,10 @@ def taylor(
         DataError: If there are no data, or the loss cannot be told: the model is not
             compiled and the data are no `Dataset`.
     """
-    model = layer_graph.model
+    model = _with_loss(layer_graph.model, data)
     gates = {group.name: _gate(layer_graph, group) for group in layer_graph.groups}
     variables = list({id(v): v for gate in gates.values() for v, _, _ in gate}.values())
-    gradients = _gradient_function(model, _loss(model, data), variables)
+    gradients = _gradient_function(model, variables)
     totals = {group.name: np.zeros(group.size) for group in layer_graph.groups}
     count = 0
     for batch in itertools.islice(_batches(data, seed), MAX_BATCHES):
@@ -125,8 +125,9 @@ def _gate_gradient(gate: Gate, products: dict[int, Array], size: int) -> Array:
 
 
 def _gradient_function(
-    model: keras.Model, loss: Callable[..., Any], variables: list[Any]
+    model: keras.Model, variables: list[Any]
 ) -> Callable[..., list[Array]]:
+    """Return (x, y, weight) -> gradients of the compiled task loss."""
     import tensorflow as tf  # gradients have no name in keras.ops
 
     values = [variable.value for variable in variables]
@@ -135,37 +136,35 @@ def _gradient_function(
     def gradients(x: Any, y: Any, weight: Any = None) -> Any:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(values)
-            value = loss(y, model(x, training=False), weight)
+            prediction = model(x, training=False)
+            loss = model.compute_loss(x, y, prediction, weight, training=False)
+            loss -= sum(model.losses)  # what the penalties want says nothing about use
         return tape.gradient(
-            value, values, unconnected_gradients=tf.UnconnectedGradients.ZERO
+            loss, values, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
 
     return gradients  # type: ignore[no-any-return]
 
 
-def _loss(model: keras.Model, data: Any) -> Callable[..., Any]:
-    """Return the loss as (y, prediction, weight) -> scalar: compiled, or the task's."""
-    if isinstance(data, datasets.Dataset):
-        return _task_loss(model, data)
+def _with_loss(model: keras.Model, data: Any) -> keras.Model:
+    """Return a view of the model that is compiled with the loss of its task."""
     if data is None:
         raise errors.DataError(
             "The criterion 'taylor' needs data to take gradients on. Received: "
             'data=None. Pass some: `score(model, criterion="taylor", data=dataset)`.'
         )
+    if isinstance(data, datasets.Dataset):
+        task = datasets.Task.for_model(model, data)
+        view = keras.Model(model.input, model.output)
+        view.compile(loss=task.loss(), loss_weights=task.loss_weights())
+        return view
     if not model.compiled:
         raise errors.DataError(
             f"The criterion 'taylor' does not know the loss. Received: model "
             f"{model.name!r}, which is not compiled, and data that name no task. Call "
             "`model.compile(loss=...)` first, or pass a `tfcompress.data.Dataset`."
         )
-    return lambda y, prediction, weight: model.compute_loss(
-        y=y, y_pred=prediction, sample_weight=weight
-    )
-
-
-def _task_loss(model: keras.Model, dataset: datasets.Dataset) -> Callable[..., Any]:
-    loss = datasets.Task.for_model(model, dataset).loss()
-    return lambda y, prediction, weight: loss(y, prediction, sample_weight=weight)
+    return model
 
 
 def _batches(data: Any, seed: int) -> Iterable[Any]:

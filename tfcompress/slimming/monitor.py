@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 
 import keras
@@ -80,6 +80,16 @@ class SlimmingMonitor(keras.callbacks.Callback):
         record = self._record(epoch + 1)
         if logs is not None:
             logs[self.log_name] = record["near_zero"]
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what a resumed training needs, as JSON values."""
+        return {"records": self.records}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go on after the epochs that an interrupted training recorded."""
+        self.records = [dict(record) for record in state["records"]]
+        if self.records:
+            self._edges = np.asarray(self.records[0]["edges"])
 
     def _record(self, epoch: int) -> dict[str, Any]:
         scales = self._scales()

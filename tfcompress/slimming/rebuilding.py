@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 
 from tfcompress import errors
+
+_LOG = logging.getLogger(__name__)
 
 
 def rebuild(
@@ -22,8 +25,9 @@ def rebuild(
             keeps its initial value.
 
     Returns:
-        A model of its own weights that is not compiled. Layers without weights that
-        cannot be configured (Lambda) are shared with `model`.
+        A model of its own weights, compiled like `model` (with a new optimizer) where
+        those settings can be copied. Layers without weights that cannot be configured
+        (Lambda) are shared with `model`.
 
     Raises:
         ModelError: If a layer with weights does not say how to be made again.
@@ -41,6 +45,7 @@ def rebuild(
     for layer, twin in pairs:
         if twin is not layer:
             _copy_weights(layer, twin)
+    _copy_compile(model, clone)
     return clone
 
 
@@ -71,3 +76,12 @@ def _copy_weights(layer: Any, twin: Any) -> None:
     named = {variable.name: variable for variable in twin.variables}
     for variable in layer.variables:
         named[variable.name].assign(variable)
+
+
+def _copy_compile(model: keras.Model, clone: keras.Model) -> None:
+    if not model.compiled:
+        return
+    try:
+        clone.compile_from_config(model.get_compile_config())
+    except (TypeError, ValueError, AttributeError) as error:
+        _LOG.info("%s: compile the new model yourself (%s).", model.name, error)

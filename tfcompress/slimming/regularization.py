@@ -38,7 +38,7 @@ def regularize_scales(
 ) -> keras.Model:
     """Return an equal model whose prunable BatchNorm scales are trained to be sparse.
 
-    Compile and fit it like any model. Its weights are its own: `model` is not changed.
+    Compile and fit it like any model; its weights are its own, `model` is not changed.
     A BatchNorm without scales (``scale=False``) on prunable channels gets scales of 1.
 
     Args:
@@ -51,8 +51,8 @@ def regularize_scales(
         unfreeze: Make the whole model trainable, instead of refusing frozen scales.
 
     Returns:
-        A plain `keras.Model`, not compiled; `remove_regularization` takes the penalty
-        off again.
+        A plain `keras.Model`, compiled like `model` if that is; `remove_regularization`
+        takes the penalty off again.
 
     Raises:
         ModelError: If no prunable channel has a BatchNorm, or one is frozen.
