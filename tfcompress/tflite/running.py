@@ -35,6 +35,8 @@ class Runner:
     Attributes:
         input_names: In the order in which a list of inputs is taken.
         output_names: In the order of the outputs.
+        input_shapes: Without the batch.
+        output_shapes: Without the batch.
     """
 
     def __init__(
@@ -56,6 +58,8 @@ class Runner:
         names = _tensor_names(parsed)
         self.input_names = [names.get(d["index"], d["name"]) for d in self._inputs]
         self.output_names = [names.get(d["index"], d["name"]) for d in self._outputs]
+        self.input_shapes = [_shape(d) for d in self._inputs]
+        self.output_shapes = [_shape(d) for d in self._outputs]
         self.batch_size = int(self._inputs[0]["shape"][0])
         self._dynamic = all(d["shape_signature"][0] == -1 for d in self._inputs)
 
@@ -110,7 +114,7 @@ class Runner:
         for name, array, detail in zip(
             self.input_names, given, self._inputs, strict=True
         ):
-            wanted = tuple(int(size) for size in detail["shape"][1:])
+            wanted = _shape(detail)
             if array.shape[1:] != wanted or array.ndim == 0 or not len(array):
                 raise errors.DataError(
                     f"The input {name!r} does not fit. Received: shape {array.shape}; "
@@ -184,6 +188,10 @@ def _tensor_names(parsed: parsing.ParsedModel) -> dict[int, str]:
             for side in (signature.inputs, signature.outputs):
                 names |= {index: name for name, index in side.items()}
     return names
+
+
+def _shape(detail: Mapping[str, Any]) -> tuple[int, ...]:
+    return tuple(int(size) for size in detail["shape"][1:])
 
 
 def _one_line(error: Exception) -> str:
