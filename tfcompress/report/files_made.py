@@ -12,48 +12,11 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 from tfcompress.report import formats
+from tfcompress.report.latencies import Latency, read_latency
 from tfcompress.report.reading import Reader
 from tfcompress.report.records import Run, Stage
 
 FILE = ("conversion", "float32")  # where a stage's details describe its file
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Latency:
-    """One benchmark result.
-
-    ``where`` is the place that it was measured on (`host`, `device`, ...): a report
-    never shows one as another.
-    """
-
-    where: str
-    backend: str | None
-    num_threads: int | None
-    p50_ms: float | None
-    p90_ms: float | None
-    p95_ms: float | None
-    init_ms: float | None
-    peak_memory_bytes: float | None
-    num_runs: int | None
-    stable: bool | None
-    cpu: str | None
-
-    @property
-    def label(self) -> str:
-        """What the number is, with where it was measured."""
-        if self.where == "device":
-            return "device latency (median)"
-        return f"{self.where.replace('_', ' ')} latency (median)"
-
-    @property
-    def note(self) -> str:
-        """The conditions of the measurement."""
-        parts = []
-        if self.num_threads:
-            parts.append(f"{self.num_threads} thread{'s'[: self.num_threads > 1]}")
-        if self.where != "device":
-            parts.append("not a phone")
-        return ", ".join(parts)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,9 +37,13 @@ class TfliteFile:
 
     @property
     def latency(self) -> Latency | None:
-        """The main benchmark result: the one with the fewest threads."""
+        """The main benchmark result: a device's before a host's, fewest threads."""
         known = [item for item in self.latencies if item.p50_ms is not None]
-        return min(known, key=lambda item: item.num_threads or 0, default=None)
+        return min(
+            known,
+            key=lambda item: (item.where != "device", item.num_threads or 0),
+            default=None,
+        )
 
     def latency_like(self, other: Latency) -> Latency | None:
         """Return the result that was measured as `other` was, if there is one."""
@@ -128,24 +95,21 @@ def _file(
 ) -> TfliteFile:
     """Gather what the stages in `measured_in` say of the file that `stage` made."""
     readers = [other.details for other in measured_in]
-    made = next((d.inside(*FILE) for d in readers if d.inside(*FILE).values), None)
-    made = made or Reader(stage.record.file, {})
-    seen = next(
-        (d.inside("inspection") for d in readers if d.inside("inspection").values), made
-    )
+    made = _found(readers, *FILE)
+    seen = _found(readers, "inspection")
+    seen = seen if seen.values else made
+    sizes = (made, seen)
     is_file = stage.kind == "convert"
     return TfliteFile(
         stage=stage.name,
         path=made.text("path") or _output(stage),
         recipe=made.text("recipe") or _recipe(stage) or recipe,
         file_bytes=_first(
-            made.number("file_bytes", "size_bytes"),
-            seen.number("file_bytes", "size_bytes"),
+            *(reader.number("size_bytes", "file_bytes") for reader in sizes),
             stage.file_bytes if is_file else None,
         ),
         gzip_bytes=_first(
-            made.number("gzip_bytes"),
-            seen.number("gzip_bytes"),
+            *(reader.number("gzip_bytes") for reader in sizes),
             stage.gzip_bytes if is_file else None,
         ),
         operators=_counts(seen, "operator_counts", "operators"),
@@ -153,33 +117,14 @@ def _file(
         float_operators=tuple(made.texts("float_operators")),
         inputs=_tensors(seen, "inputs"),
         outputs=_tensors(seen, "outputs"),
-        latencies=tuple(
-            _latency(item) for d in readers for item in d.items("benchmark")
-        ),
+        latencies=tuple(read_latency(b) for d in readers for b in d.items("benchmark")),
     )
 
 
-def _latency(reader: Reader) -> Latency:
-    times = reader.inside("latency_ms", "latency")
-    device, conditions = reader.inside("device"), reader.inside("conditions")
-
-    def number(*keys: str) -> float | None:
-        return _first(*(source.number(*keys) for source in (reader, times, conditions)))
-
-    threads, runs = number("num_threads", "threads"), number("num_runs", "runs")
-    return Latency(
-        where=reader.text("where", "measured_on") or "host",
-        backend=reader.text("backend"),
-        num_threads=None if threads is None else int(threads),
-        p50_ms=number("p50_ms", "median_ms", "p50"),
-        p90_ms=number("p90_ms", "p90"),
-        p95_ms=number("p95_ms", "p95"),
-        init_ms=number("init_ms"),
-        peak_memory_bytes=number("peak_memory_bytes"),
-        num_runs=None if runs is None else int(runs),
-        stable=reader.flag("stable"),
-        cpu=device.text("cpu", "model", "name"),
-    )
+def _found(readers: Sequence[Reader], *keys: str) -> Reader:
+    """Return the first object under one of `keys`; an empty one if there is none."""
+    inner = [reader.inside(*keys) for reader in readers]
+    return next((reader for reader in inner if reader.values), inner[0])
 
 
 def _counts(reader: Reader, *keys: str) -> tuple[tuple[str, int], ...]:

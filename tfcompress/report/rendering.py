@@ -11,7 +11,7 @@ from typing import Any
 
 import jinja2
 
-from tfcompress.report import charts, formats, tables
+from tfcompress.report import charts, formats, tables, training_charts
 from tfcompress.report.building import Report
 
 
@@ -20,7 +20,7 @@ def to_html(report: Report) -> str:
     return (
         _environment(autoescape=True)
         .get_template("report.html")
-        .render(_context(report), charts=charts)
+        .render(_context(report), charts=charts, training_charts=training_charts)
     )
 
 

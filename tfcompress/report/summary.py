@@ -197,8 +197,7 @@ def _costs(run: Run, original: Stage | None) -> list[Quantity]:
 def _file_rows(before: TfliteFile | None, after: TfliteFile | None) -> list[Quantity]:
     recipes = [file.recipe for file in (before, after) if file and file.recipe]
     named = " \N{RIGHTWARDS ARROW} ".join(dict.fromkeys(recipes))
-    latency = after.latency if after else None
-    rows = [
+    sizes = [
         Quantity(
             key=key,
             label=label,
@@ -212,18 +211,21 @@ def _file_rows(before: TfliteFile | None, after: TfliteFile | None) -> list[Quan
             ("gzip_bytes", ".tflite file, gzip", "as in an app's download"),
         )
     ]
+    return [*sizes, _latency_row(before, after)]
+
+
+def _latency_row(before: TfliteFile | None, after: TfliteFile | None) -> Quantity:
+    """Compare only what was measured at the same place with as many threads."""
+    new = after.latency if after else None
     old = before.latency if before else None
-    if latency is not None and old is not None:
-        old = before.latency_like(latency) if before else None
-    measured = latency or old
-    rows.append(
-        Quantity(
-            key="latency_ms",
-            label=measured.label if measured else "latency",
-            unit="ms",
-            before=old.p50_ms if old else None,
-            after=latency.p50_ms if latency else None,
-            note=measured.note if measured else "",
-        )
+    if before is not None and new is not None:
+        old = before.latency_like(new)
+    shown = new or old
+    return Quantity(
+        key="latency_ms",
+        label=shown.label if shown else "latency",
+        unit="ms",
+        before=old.p50_ms if old else None,
+        after=new.p50_ms if new else None,
+        note=shown.note if shown else "",
     )
-    return rows

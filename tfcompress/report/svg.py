@@ -66,6 +66,18 @@ def text(content: str, x: float, y: float, *, class_: str, anchor: str) -> Marku
     )
 
 
+def vertical(x: float, top: float, bottom: float) -> Markup:
+    """Return a line of the grid."""
+    return tag(
+        "line",
+        x1=share(x),
+        x2=share(x),
+        y1=f"{top:g}",
+        y2=f"{bottom:g}",
+        class_="grid",
+    )
+
+
 def share(percent: float) -> str:
     """Write a position across.
 
@@ -112,3 +124,14 @@ def ticks(low: float, high: float, most: int = 5) -> list[float]:
         if last - first + 1 <= most:
             break
     return [round(index * step, 10) for index in range(first, last + 1)]
+
+
+def padded(low: float, high: float) -> tuple[float, float]:
+    """Widen a range a little, so that no mark sits on its edge.
+
+    Example:
+        >>> padded(0.0, 1.0), padded(2.0, 2.0)
+        ((-0.06, 1.06), (1.9, 2.1))
+    """
+    margin = 0.06 * (high - low) or 0.05 * abs(high) or 0.5
+    return low - margin, high + margin

@@ -9,7 +9,8 @@ from typing import Any
 
 from tfcompress.report import formats
 from tfcompress.report.building import Report
-from tfcompress.report.files_made import Latency, TfliteFile
+from tfcompress.report.files_made import TfliteFile
+from tfcompress.report.latencies import Latency
 from tfcompress.report.parity import Parity
 
 
@@ -194,7 +195,7 @@ def _latency_cells(item: Latency) -> tuple[str, ...]:
         formats.milliseconds(item.p95_ms),
         formats.milliseconds(item.init_ms),
         formats.size(item.peak_memory_bytes),
-        formats.plain(item.num_runs),
+        formats.plain(item.num_runs) + ", not settled" * (item.stable is False),
     )
 
 
