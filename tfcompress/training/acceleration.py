@@ -1,8 +1,10 @@
 """Make a twin of a model that trains faster and shares its weights.
 
 The twin is the same graph over the *same layer objects*; only batch normalizations are
-replaced by views that compute in one fused kernel (`tfcompress.training.fused`).  There
-is nothing to copy back: a step of the twin changes the variables of the model.
+replaced by views that compute in one fused kernel (`tfcompress.training.fused`), and
+the optimizer it is compiled with updates each variable in one kernel
+(`tfcompress.training.updates`).  There is nothing to copy back: a step of the twin
+changes the variables of the model.
 
 ::
 
@@ -14,16 +16,17 @@ Saving the twin writes the plain model.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
 import keras
 
 from tfcompress import errors
-from tfcompress.training import fused
+from tfcompress.training import fused, updates
 
 
-def accelerate(model: keras.Model) -> keras.Model:
+def accelerate(model: keras.Model, *, precision: str | None = None) -> keras.Model:
     """Return a twin that trains `model`'s own weights in less time.
 
     Use it where you would call ``model.fit``: fit the twin, then go on with `model`,
@@ -34,6 +37,8 @@ def accelerate(model: keras.Model) -> keras.Model:
         model: A built functional or Sequential model, nested ones and shared layers
             included. If it is compiled, the twin is compiled alike and shares the
             optimizer, state included.
+        precision: Dtype policy to compute in, such as "mixed_bfloat16"; variables and
+            outputs stay as they are. By default each layer keeps its own.
 
     Returns:
         A `keras.Model` to compile and fit as usual. ``save`` on it writes the plain
@@ -57,8 +62,9 @@ def accelerate(model: keras.Model) -> keras.Model:
     """
     _check(model)
     with model.distribute_strategy.scope():
-        twin = _rebuild(model)
-        _write_as(twin, model)
+        twin = _rebuild(model, precision)
+        twin.get_config = model.get_config  # files and clones hold the plain model
+        twin.compile = functools.partial(_compile, twin)
         if model.compiled:
             _compile_alike(twin, model)
     return twin
@@ -79,7 +85,7 @@ def _check(model: keras.Model) -> None:
         )
 
 
-def _rebuild(model: keras.Model) -> keras.Model:
+def _rebuild(model: keras.Model, precision: str | None) -> keras.Model:
     """Run the graph again with views in place of batch normalizations.
 
     Calling a layer records a node on it; these are taken off again, so that the given
@@ -91,10 +97,15 @@ def _rebuild(model: keras.Model) -> keras.Model:
         for operation in operations
         for nodes in (operation._inbound_nodes, operation._outbound_nodes)  # noqa: SLF001 - no public access
     ]
+    ends = {tensor._keras_history.operation for tensor in model.outputs}  # noqa: SLF001 - no public access
     compiled, model.compiled = model.compiled, False  # `clone_model` would compile too
     try:
         twin = keras.models.clone_model(
-            model, clone_function=_replacement, recursive=True
+            model,
+            clone_function=lambda operation: _replacement(
+                operation, None if operation in ends else precision
+            ),
+            recursive=True,
         )
     finally:
         model.compiled = compiled
@@ -104,8 +115,17 @@ def _rebuild(model: keras.Model) -> keras.Model:
     return twin
 
 
-def _replacement(operation: Any) -> Any:
-    return fused.view(operation) if fused.can_view(operation) else operation
+def _replacement(operation: Any, precision: str | None) -> Any:
+    """Return what stands for `operation` in the twin: nearly always itself."""
+    if fused.can_view(operation):
+        operation = fused.view(operation)
+    if precision is None or not isinstance(operation, keras.Layer):
+        return operation
+    recast = object.__new__(type(operation))
+    own: dict[str, Any] = {"_inbound_nodes": [], "_outbound_nodes": []}
+    object.__setattr__(recast, "__dict__", {**operation.__dict__, **own})
+    recast.dtype_policy = precision
+    return recast
 
 
 def _operations(model: keras.Model) -> Iterator[Any]:
@@ -117,9 +137,11 @@ def _operations(model: keras.Model) -> Iterator[Any]:
             yield from _operations(operation)
 
 
-def _write_as(twin: keras.Model, model: keras.Model) -> None:
-    """Let the twin describe itself as the plain model, for files and clones."""
-    twin.get_config = model.get_config
+def _compile(
+    twin: keras.Model, optimizer: Any = "rmsprop", *more: Any, **settings: Any
+) -> None:
+    optimizer = updates.fuse(keras.optimizers.get(optimizer))
+    type(twin).compile(twin, optimizer, *more, **settings)
 
 
 def _compile_alike(twin: keras.Model, model: keras.Model) -> None:

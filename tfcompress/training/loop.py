@@ -301,7 +301,7 @@ def _precision(config: TrainConfig) -> str | None:
 def _twin(model: keras.Model, config: TrainConfig) -> keras.Model:
     functional = hasattr(model, "operations") or isinstance(model, keras.Sequential)
     if config.accelerate and functional:
-        return accelerate(model)
+        return accelerate(model, precision=_precision(config))
     if config.accelerate:
         _LOG.warning("%s has no graph: trained as it is, not faster.", model.name)
     return model
