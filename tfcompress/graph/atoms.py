@@ -71,10 +71,16 @@ class AtomTable:
         if left is not right:
             self._ties.append((left, right))
 
-    def pin(self, atoms: IntArray, reason: str) -> None:
-        """Fix the atoms; the first reason given to a class is the one reported."""
+    def pin(self, atoms: IntArray, reason: str, *, foremost: bool = False) -> None:
+        """Fix the atoms; the first reason given to a class is the one reported.
+
+        Args:
+            atoms: What to fix.
+            reason: Why.
+            foremost: Report this reason before those given earlier.
+        """
         if atoms.size:
-            self._pins.append((atoms, reason))
+            self._pins.insert(0 if foremost else len(self._pins), (atoms, reason))
 
     def resolve(self) -> AtomClasses:
         """Find the classes: connected components by label propagation.

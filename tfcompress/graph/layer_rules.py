@@ -394,7 +394,11 @@ def _matrix(
     layer, out = call.layer, call.produce(units)
     axis = len(call.output_shapes[0]) - 1
     has_bias = "bias" in {variable.name for variable in layer.variables}
-    bias = weights_of(layer)["bias"] if has_bias else np.zeros(units)
+
+    def constants(_: Sequence[Constants]) -> Constants:
+        bias = weights_of(layer)["bias"] if has_bias else np.zeros(units)
+        return Constants.exact(_activation(layer)(bias))
+
     weights = {"kernel": (Axis(CONSUMES, source), Axis(PRODUCES, out))}
     return _finish(
         call,
@@ -402,7 +406,7 @@ def _matrix(
             outputs=(Channels(axis, out),),
             weights={**weights, "bias": (Axis(FOLLOWS, out),)} if has_bias else weights,
             edits=lambda count: edits(count(out)),
-            constants=lambda _: Constants.exact(_activation(layer)(bias)),
+            constants=constants,
             fold=Fold(
                 kernel="kernel",
                 shift=lambda weights, values: values @ weights["kernel"],
@@ -421,12 +425,16 @@ def batch_normalization(call: LayerCall) -> Effect:
     rank = len(call.input_shapes[0])
     if channels is None or channels.axis != layer.axis % rank:
         return call.pinned("it normalises another axis than the channels")
-    beta = weights_of(layer).get("beta", np.zeros(channels.atoms.size))
+    count = channels.atoms.size
+
+    def constants(_: Sequence[Constants]) -> Constants:
+        return Constants.exact(weights_of(layer).get("beta", np.zeros(count)))
+
     names = ("gamma", "beta", "moving_mean", "moving_variance")
     return call.follow(
         weights=dict.fromkeys(names, 0),
         scale="gamma",
-        constants=lambda _: Constants.exact(beta),
+        constants=constants,
     )
 
 
@@ -438,13 +446,13 @@ def channel_normalization(call: LayerCall) -> Effect:
 def prelu(call: LayerCall) -> Effect:
     """Map a PReLU; its slopes may be shared over any axes."""
     channels = call.inputs[0]
-    alpha = weights_of(call.layer)["alpha"]
     if channels is None:
         return call.pinned("its input has no channels")
     axis = channels.axis - 1  # alpha has no batch axis
-    own = alpha.shape[axis] == channels.atoms.size
+    own = call.layer.alpha.shape[axis] == channels.atoms.size
 
     def constants(parts: Sequence[Constants]) -> Constants:
+        alpha = weights_of(call.layer)["alpha"]
         others = tuple(i for i in range(alpha.ndim) if i != axis)
         slope = alpha.mean(axis=others)
         varies = np.ptp(alpha, axis=others) > 0

@@ -51,7 +51,8 @@ def rebuild(
 
 
 def _copy_input(tensor: Any) -> Any:
-    return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name)
+    layer = tensor._keras_history.operation  # noqa: SLF001 - names the InputLayer
+    return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=layer.name)
 
 
 def _copy(layer: Any, name: str, edits: Mapping[str, Any], notes: list[str]) -> Any:

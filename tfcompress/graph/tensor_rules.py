@@ -310,8 +310,11 @@ def preprocessing(call: LayerCall) -> Effect:
 
 def layer_scale(call: LayerCall) -> Effect:
     """Map ``x * gamma``, the custom layer of Keras' ConvNeXt."""
-    ((name, gamma),) = weights_of(call.layer).items()
-    return call.follow(weights={name: 0}, constants=lambda parts: parts[0].times(gamma))
+    (name,) = weights_of(call.layer)
+    return call.follow(
+        weights={name: 0},
+        constants=lambda parts: parts[0].times(weights_of(call.layer)[name]),
+    )
 
 
 def scaled_residual(call: LayerCall) -> Effect:

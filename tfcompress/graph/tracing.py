@@ -172,7 +172,7 @@ def trace(
     for tensor in flat.output_tensors():
         made = channels[tensor]
         if made is not None:
-            table.pin(made.atoms, "model output")
+            table.pin(made.atoms, "model output", foremost=True)
     classes = table.resolve()
     return LayerGraph(
         model=model,
