@@ -9,7 +9,7 @@ from tfcompress.data.checks import check_fits
 from tfcompress.data.datasets import Dataset
 from tfcompress.data.evaluation import Evaluation, evaluate_model, predictor
 from tfcompress.data.preprocessing import Preprocessing
-from tfcompress.data.sources import load
+from tfcompress.data.sources import load, sized_for
 from tfcompress.data.tasks import OutputTask, Task
 
 __all__ = [
@@ -23,4 +23,5 @@ __all__ = [
     "evaluate_model",
     "load",
     "predictor",
+    "sized_for",
 ]

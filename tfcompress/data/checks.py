@@ -33,7 +33,7 @@ def _check_inputs(model: keras.Model, dataset: Dataset) -> None:
         tuple(tensor.shape[1:]) for tensor in getattr(model, "inputs", None) or []
     ]
     given = list(dataset.input_shapes)
-    if not wanted or all(map(_fits, given, wanted)) and len(given) == len(wanted):
+    if not wanted or (all(map(_fits, given, wanted)) and len(given) == len(wanted)):
         return
     raise errors.DataError(
         f"The data do not fit the model's input. Received: examples of shape "
@@ -104,7 +104,7 @@ def _check_range(model: keras.Model, dataset: Dataset, x: Any) -> None:
         raise _wrong_range(
             low, high, "no layer of the model rescales them", "scale=1/255"
         )
-    if factor is not None and factor <= 1 / 64 and -1.5 <= low and high <= 1.5:
+    if factor is not None and factor <= 1 / 64 and low >= -1.5 and high <= 1.5:
         raise _wrong_range(
             low, high, f"the model rescales its input by {factor:.4g} itself", "none"
         )
@@ -112,8 +112,7 @@ def _check_range(model: keras.Model, dataset: Dataset, x: Any) -> None:
 
 def rescaling(model: keras.Model) -> float | None:
     """Return the factor by which a model's first layers rescale its input, if any."""
-    layers = [layer for layer in getattr(model, "layers", [])]
-    for layer in layers[:4]:
+    for layer in list(getattr(model, "layers", []))[:4]:
         if isinstance(layer, keras.Model):
             return rescaling(layer)
         if isinstance(layer, keras.layers.Rescaling):

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcompress import config, files
-from tfcompress.data import arrays, sampling
+from tfcompress.data import arrays, class_weights, label_tasks, sampling
 from tfcompress.data.augmentation import Augmentation
 from tfcompress.data.preprocessing import Preprocessing
 from tfcompress.data.splits import Split
@@ -48,13 +48,13 @@ class Dataset:
     name: str
     task: Task
     splits: Mapping[str, Split]
-    preprocessing: Preprocessing = Preprocessing()
+    preprocessing: Preprocessing = dataclasses.field(default_factory=Preprocessing)
     augmentation: Augmentation | None = None
     class_weights: Mapping[int, float] | None = None
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def from_arrays(  # one argument per part and per fact; all but one are optional
+    def from_arrays(
         cls,
         train: tuple[Any, ...],
         *,
@@ -88,6 +88,11 @@ class Dataset:
     def sizes(self) -> dict[str, int]:
         """Number of examples of each part."""
         return {name: split.size for name, split in self.splits.items()}
+
+    @property
+    def pictures(self) -> bool:
+        """Whether some input is images, ``[height, width, channels]``."""
+        return any(len(shape) >= 3 for shape in self.splits["train"].raw_shapes)
 
     @functools.cached_property
     def input_shapes(self) -> tuple[tuple[int | None, ...], ...]:
@@ -146,7 +151,7 @@ class Dataset:
         )
         stream = split.batches(order, batch_size, self.preprocessing)
         if augment and self.augmentation is not None:
-            stream = self._augmented(stream, seed=seed, epoch=epoch)
+            stream = self._augmented(stream, self.augmentation, seed=seed, epoch=epoch)
         return self._finished(stream, weigh=True).prefetch(tf.data.AUTOTUNE)
 
     def validation(self, batch_size: int) -> tf.data.Dataset:
@@ -200,31 +205,33 @@ class Dataset:
         return finished.map(lambda _, example: example).prefetch(tf.data.AUTOTUNE)
 
     def _augmented(
-        self, stream: tf.data.Dataset, *, seed: int, epoch: int
+        self, stream: tf.data.Dataset, change: Augmentation, *, seed: int, epoch: int
     ) -> tf.data.Dataset:
-        change, masks = self.augmentation, self.task.kind == "segmentation"
+        """Change the images at random; the place in the epoch is part of the seed."""
+        moves_masks = self.task.kind == "segmentation"
+        state = np.random.SeedSequence([seed, epoch]).generate_state(1)[0]
+        start = int(state & 0x7FFFFFFF)  # stateless ops take int32 seeds
 
         def augment(number: Any, batch: Any) -> Any:
             index, (x, y, *rest) = batch
-            place = tf.stack([seed * 7_919 + epoch, tf.cast(number, tf.int32)])
-            assert_images = change(x, y if masks else None, seed=place)  # type: ignore[misc]
-            x, moved = assert_images
-            return index, (x, moved if masks else y, *rest)
+            place = tf.stack([start, tf.cast(number, tf.int32)])
+            x, masks = change(x, y if moves_masks else None, seed=place)
+            return index, (x, masks if moves_masks else y, *rest)
 
         return stream.enumerate().map(augment, num_parallel_calls=tf.data.AUTOTUNE)
 
     def _finished(self, stream: tf.data.Dataset, *, weigh: bool) -> tf.data.Dataset:
         """Normalise the inputs, bring labels to their dtype and size, add weights."""
-        table = arrays.weight_table(self) if weigh else None
+        weights = class_weights.table(self.class_weights, self.task) if weigh else None
+        ignore = self.task.primary.ignore_class
 
         def finish(index: Any, example: Any) -> Any:
             x, y, *rest = example
             x = self.preprocessing.normalise(x)
-            y = arrays.typed_labels(y, self.task, self.preprocessing)
-            if table is not None:
-                weight = tf.gather(table, y)
-                given = tf.cast(rest[0], tf.float32) if rest else None
-                rest = [weight if given is None else arrays.product(weight, given)]
+            y = label_tasks.typed(y, self.task, self.preprocessing)
+            if weights is not None:
+                given = rest[0] if rest else None
+                rest = [class_weights.sample_weights(weights, y, given, ignore)]
             return index, (x, y, *rest)
 
         return stream.map(finish, num_parallel_calls=tf.data.AUTOTUNE)

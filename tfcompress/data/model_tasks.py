@@ -20,7 +20,7 @@ import numpy as np
 from tfcompress import errors
 from tfcompress.data import measures
 from tfcompress.data.datasets import Dataset
-from tfcompress.data.tasks import DEFAULT_METRICS, OutputTask, Task
+from tfcompress.data.tasks import OutputTask, Task
 
 _PROBABILITIES = ("softmax", "sigmoid")
 _UP = (
@@ -54,22 +54,21 @@ def complete(model: keras.Model, dataset: Dataset) -> Task:
     names = list(getattr(model, "output_names", None) or dataset.task.outputs)
     stated = paired(dataset.task, names)
     losses = _by_output(getattr(model, "loss", None), names)
-    config = _compile_config(model)
-    found = _by_output(config.get("metrics"), names, lists=True)
-    weights = _by_output(config.get("loss_weights"), names)
+    compiled = _compiled(model)
+    found = _by_output(compiled.get("metrics"), names, lists=True)
+    weights = _by_output(compiled.get("loss_weights"), names)
     outputs = {}
     for i, (name, output) in enumerate(stated.items()):
-        compiled = output.compiled_loss or losses.get(name)
-        output = dataclasses.replace(
+        loss = output.compiled_loss or losses.get(name)
+        logits = output.from_logits or _from_logits(model, i, loss, output, dataset)
+        completed = dataclasses.replace(
             output,
-            compiled_loss=compiled,
+            compiled_loss=loss,
             loss_weight=float(weights.get(name) or output.loss_weight),
-            from_logits=output.from_logits
-            or _from_logits(model, i, compiled, output, dataset),
+            from_logits=logits,
         )
-        if output.metric == DEFAULT_METRICS[output.kind]:
-            output = _with_metric(output, found.get(name))
-        outputs[name] = output
+        metric = None if output.stated else found.get(name)
+        outputs[name] = _with_metric(completed, metric)
     return Task(outputs=outputs, named=dataset.task.named)
 
 
@@ -123,13 +122,11 @@ def _with_metric(output: OutputTask, compiled: Any) -> OutputTask:
         name = _metric_name(metric)
         if name in measures.METRICS[output.kind] and not _unlike_ours(metric, name):
             return _ours(output, name)
-        if isinstance(metric, str):
-            metric = keras.metrics.get(metric)
         return dataclasses.replace(
             output,
             metric=name,
             higher_is_better=_direction(name),
-            compiled_metric=metric,
+            compiled_metric=keras.metrics.get(metric),
         )
     return output
 
@@ -138,7 +135,7 @@ def _stated_metric(output: OutputTask, text: str) -> OutputTask:
     name, _, direction = text.partition(":")
     name = _ALIASES.get(name.lower(), name.lower())
     if name in measures.METRICS[output.kind] and not direction:
-        return _ours(output, name)
+        return dataclasses.replace(_ours(output, name), stated=True)
     if direction not in ("", "max", "min"):
         raise errors.ConfigError(
             f"The metric's direction is unknown. Received: --metric {text!r}. Write "
@@ -154,7 +151,11 @@ def _stated_metric(output: OutputTask, text: str) -> OutputTask:
         ) from error
     better = direction == "max" if direction else _direction(name)
     return dataclasses.replace(
-        output, metric=name, higher_is_better=better, compiled_metric=metric
+        output,
+        metric=name,
+        higher_is_better=better,
+        compiled_metric=metric,
+        stated=True,
     )
 
 
@@ -243,16 +244,16 @@ def _looks_like_logits(
     return not (inside and adds_up)
 
 
-def _compile_config(model: keras.Model) -> dict[str, Any]:
-    """Return what `model.compile` was told, as objects."""
+def _compiled(model: keras.Model) -> dict[str, Any]:
+    """Return what `model.compile` was told, as the objects it was given.
+
+    The public ``get_compile_config`` gives them serialised, and a metric of the user's
+    own then needs to be registered to come back.
+    """
     if not getattr(model, "compiled", False):
         return {}
-    try:
-        config = model.get_compile_config() or {}
-        wanted = {key: config.get(key) for key in ("metrics", "loss_weights")}
-        return dict(keras.saving.deserialize_keras_object(wanted))
-    except (TypeError, ValueError, NotImplementedError):
-        return {}  # a custom `compile` says nothing: the task's defaults hold
+    arguments = getattr(model, "_compile_config", None)
+    return dict(getattr(arguments, "config", {}))
 
 
 def _by_output(value: Any, names: list[str], *, lists: bool = False) -> dict[str, Any]:

@@ -60,6 +60,8 @@ class FunctionLoss(keras.losses.Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Return the loss of each example."""
+        if len(y_true.shape) == len(y_pred.shape) - 1 and y_pred.shape[-1] == 1:
+            y_true = keras.ops.expand_dims(y_true, -1)
         return self.function(y_true, y_pred)
 
 
@@ -178,9 +180,7 @@ def _wants_one_hot(chosen: Any, output: OutputTask) -> bool:
     if output.kind not in ("classification", "segmentation"):
         return False
     name = _name(chosen).lower()
-    if "sparse" in name or "binary" in name:
-        return False
-    return output.one_hot or "categorical" in name
+    return "sparse" not in name and (output.one_hot or "categorical" in name)
 
 
 def _function(chosen: Any) -> Callable[[Any, Any], Any]:

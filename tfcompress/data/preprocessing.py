@@ -17,7 +17,7 @@ import dataclasses
 import fractions
 import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -99,8 +99,10 @@ class Preprocessing(config.Config):
         )
 
     def resize_batch(self, x: Any) -> Any:
-        """Bring image batches to the wanted size and channels; leave the rest alone."""
-        return self._on_images(self.resize, x)
+        """Bring batches of images to the wanted size; leave other inputs alone."""
+        return tf.nest.map_structure(
+            lambda leaf: self.resize(leaf) if _is_images(leaf) else leaf, x
+        )
 
     def resize(self, image: Any) -> Any:
         """Bring one image, or a batch of them, to the wanted size and channels."""
@@ -109,17 +111,29 @@ class Preprocessing(config.Config):
         return image if self.channels is None else _to_channels(image, self.channels)
 
     def normalise(self, x: Any) -> Any:
-        """Turn raw values into what the model reads, as float32."""
+        """Turn raw values into what the model reads, as float32.
+
+        With several inputs the arithmetic is for the images among them, if there are
+        any; a function gets all inputs as they are nested.
+        """
         if self.function is not None:
-            return tf.nest.map_structure(_to_float, self._function(x))
-        return self._on_images(self._scale, x)
+            return tf.nest.map_structure(_to_float, self._function(_floats(x)))
+        leaves = tf.nest.flatten(x)
+        only_images = len(leaves) > 1 and any(map(_is_images, leaves))
+        changed = [
+            _to_float(leaf)
+            if only_images and not _is_images(leaf)
+            else self._scaled(leaf)
+            for leaf in leaves
+        ]
+        return tf.nest.pack_sequence_as(x, changed)
 
     @functools.cached_property
     def _function(self) -> Callable[[Any], Any]:
-        assert_name = self.function or ""
-        return naming.find(assert_name)
+        found: Callable[[Any], Any] = naming.find(self.function or "")
+        return found
 
-    def _scale(self, x: Any) -> Any:
+    def _scaled(self, x: Any) -> Any:
         x = _to_float(x)
         if self.scale != 1.0:
             x = x * np.float32(self.scale)
@@ -127,23 +141,10 @@ class Preprocessing(config.Config):
             x = x - np.asarray(self.mean, np.float32)
         return x / np.asarray(self.std, np.float32) if self.std else x
 
-    def _on_images(self, change: Callable[[Any], Any], x: Any) -> Any:
-        """Apply `change` to the images among several inputs, or to all if there are none."""
-        leaves = tf.nest.flatten(x)
-        images = [len(leaf.shape) >= 4 for leaf in leaves]
-        if change == self.resize or (any(images) and len(leaves) > 1):
-            changed = [
-                change(leaf) if is_image else leaf
-                for leaf, is_image in zip(leaves, images, strict=True)
-            ]
-        else:
-            changed = [change(leaf) for leaf in leaves]
-        return tf.nest.pack_sequence_as(x, changed)
-
 
 def resolve(
     preprocess: str | Mapping[str, Any] | Preprocessing | None,
-    image_size: int | tuple[int, int] | None,
+    image_size: int | Sequence[int] | None,
     *,
     default: Preprocessing,
 ) -> Preprocessing:
@@ -155,13 +156,23 @@ def resolve(
     else:
         chosen = preprocess or default
     if image_size is not None:
-        pair = (image_size, image_size) if isinstance(image_size, int) else image_size
-        chosen = dataclasses.replace(chosen, image_size=tuple(pair))
+        sizes = [image_size] if isinstance(image_size, int) else list(image_size)
+        pair = tuple(sizes * 2 if len(sizes) == 1 else sizes)
+        chosen = dataclasses.replace(chosen, image_size=pair)
     return chosen
+
+
+def _is_images(batch: Any) -> bool:
+    """Tell whether a batch is ``[batch, height, width, channels]`` (or has time too)."""
+    return len(batch.shape) >= 4
 
 
 def _to_float(x: Any) -> Any:
     return tf.cast(x, tf.float32)
+
+
+def _floats(x: Any) -> Any:
+    return tf.nest.map_structure(_to_float, x)
 
 
 def _to_channels(image: Any, channels: int) -> Any:

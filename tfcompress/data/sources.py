@@ -12,11 +12,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import difflib
+import functools
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import keras
+
 from tfcompress import errors
-from tfcompress.data import fashion_mnist, model_tasks
+from tfcompress.data import (
+    fashion_mnist,
+    functions,
+    image_folder,
+    model_tasks,
+    npz,
+)
 from tfcompress.data import preprocessing as preprocessings
 from tfcompress.data.augmentation import Augmentation
 from tfcompress.data.datasets import Dataset
@@ -31,7 +42,7 @@ NAMED: Mapping[str, Callable[..., Dataset]] = {
 def load(  # noqa: PLR0913 - one argument per command-line option
     spec: str | Dataset,
     *,
-    image_size: int | tuple[int, int] | None = None,
+    image_size: int | Sequence[int] | None = None,
     preprocess: str | Mapping[str, Any] | Preprocessing | None = None,
     task: str | None = None,
     loss: str | None = None,
@@ -63,28 +74,80 @@ def load(  # noqa: PLR0913 - one argument per command-line option
         DataError: If the source is missing, empty, broken or inconsistent.
         ConfigError: If a setting cannot be read.
     """
-    dataset = spec if isinstance(spec, Dataset) else None
-    if dataset is None:
-        settings = {"validation_fraction": validation_fraction, "seed": seed}
-        dataset = _source(str(spec))(task=task, class_weights=class_weights, **settings)
+    if isinstance(spec, Dataset):
+        dataset = spec
+    else:
+        dataset = _source(str(spec))(
+            task=task,
+            class_weights=class_weights,
+            validation_fraction=validation_fraction,
+            seed=seed,
+        )
     chosen = preprocessings.resolve(
         preprocess, image_size, default=dataset.preprocessing
     )
+    if isinstance(augment, str):
+        augment = Augmentation.parse(augment)
     dataset = dataclasses.replace(
         dataset,
         preprocessing=chosen,
-        augmentation=Augmentation.parse(augment)
-        if isinstance(augment, str)
-        else augment or dataset.augmentation,
+        augmentation=augment or dataset.augmentation,
         task=model_tasks.with_options(dataset.task, loss=loss, metric=metric),
     )
+    _check_images(dataset)
     return dataset.limited(limit, seed=seed)
 
 
+def sized_for(dataset: Dataset, model: keras.Model) -> Dataset:
+    """Bring images to the size and channels of a model's input, unless stated.
+
+    Args:
+        dataset: For instance an image folder that was loaded without a size.
+        model: A model with one input, ``[batch, height, width, channels]``.
+
+    Returns:
+        The data set with `image_size` and `channels` set where they were missing and
+        the model fixes them; any other data set unchanged.
+    """
+    inputs = getattr(model, "inputs", None) or []
+    shape = tuple(inputs[0].shape[1:]) if len(inputs) == 1 else ()
+    if len(shape) != 3 or not dataset.pictures:
+        return dataset
+    preprocessing = dataset.preprocessing
+    if preprocessing.image_size is None and None not in shape[:2]:
+        preprocessing = dataclasses.replace(preprocessing, image_size=shape[:2])
+    if preprocessing.channels is None and shape[2] in (1, 3):
+        preprocessing = dataclasses.replace(preprocessing, channels=shape[2])
+    return dataclasses.replace(dataset, preprocessing=preprocessing)
+
+
 def _source(spec: str) -> Callable[..., Dataset]:
+    """Return the function that loads this source."""
+    path = pathlib.Path(spec).expanduser()
     if spec in NAMED:
         return NAMED[spec]
+    if path.suffix == ".npz":
+        return functools.partial(npz.load, path)
+    if path.is_dir():
+        return functools.partial(image_folder.load, path)
+    if ":" in spec and not path.exists():
+        return functools.partial(functions.load, spec)
+    near = difflib.get_close_matches(spec, NAMED, n=1)
     raise errors.DataError(
-        f"There is no such data set. Received: --data {spec!r}. Use "
-        f"{', '.join(NAMED)}, a .npz file, an image folder, or package.module:function."
+        f"There is no such data set. Received: --data {spec!r}. Use {', '.join(NAMED)}, "
+        "a .npz file, an image folder, or package.module:function."
+        + (f" Did you mean {near[0]!r}?" if near else "")
+    )
+
+
+def _check_images(dataset: Dataset) -> None:
+    """Refuse image settings for what is not an image."""
+    wanted = dataset.preprocessing.image_size or dataset.preprocessing.channels
+    if not wanted or dataset.pictures:
+        return
+    shapes = ", ".join(str(shape) for shape in dataset.input_shapes)
+    raise errors.DataError(
+        "Only images can be resized or converted. Received: an image size or channels "
+        f"for examples of shape {shapes}; expected [height, width, channels]. Leave the "
+        "setting out, or add the channel axis: `x = x[..., None]`."
     )

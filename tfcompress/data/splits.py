@@ -9,14 +9,20 @@ them, and conversion to float32 happens batch by batch.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from typing import Any, Protocol, Self
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from tfcompress import files
 from tfcompress.data import sampling
 from tfcompress.data.preprocessing import Preprocessing
+
+Shapes = tuple[tuple[int | None, ...], ...]
+
+_ROWS_AT_ONCE = 4096
 
 
 class Split(Protocol):
@@ -30,6 +36,11 @@ class Split(Protocol):
     @property
     def labels(self) -> sampling.Indices | None:
         """Class of each example, for stratifying; None where there is no such thing."""
+        ...
+
+    @property
+    def raw_shapes(self) -> Shapes:
+        """Shape of one example of each input, before preprocessing."""
         ...
 
     def batches(
@@ -78,6 +89,11 @@ class ArraySplit:
         """Number of examples."""
         return len(self.rows)
 
+    @property
+    def raw_shapes(self) -> Shapes:
+        """Shape of one example of each input."""
+        return tuple(tuple(t.shape[1:]) for t in tf.nest.flatten(self.example[0]))
+
     def batches(
         self, order: sampling.Indices, batch_size: int, preprocessing: Preprocessing
     ) -> tf.data.Dataset:
@@ -104,6 +120,14 @@ class ArraySplit:
         """Hash the arrays and which rows of them belong to this part."""
         parts: list[bytes | str] = [self.rows.tobytes()]
         for tensor in tf.nest.flatten(self.example):
-            array = np.ascontiguousarray(tensor.numpy())
-            parts += [f"{array.dtype} {array.shape}", memoryview(array).cast("B")]
+            array = tensor.numpy()  # the same memory, not a copy
+            parts += [f"{array.dtype} {array.shape}", _digest(array)]
         return files.fingerprint(*parts)
+
+
+def _digest(array: npt.NDArray[Any]) -> bytes:
+    """Hash an array in pieces, so that it is never copied as a whole."""
+    found = hashlib.sha256()
+    for start in range(0, len(array), _ROWS_AT_ONCE):
+        found.update(array[start : start + _ROWS_AT_ONCE].tobytes())
+    return found.digest()

@@ -44,6 +44,7 @@ class OutputTask:
         ignore_class: Class number that does not count (unlabelled pixels).
         one_hot: Whether the source's labels were one-hot, for losses that want them so.
         loss_weight: Weight of this output's loss.
+        stated: Whether the user chose the metric; then a compiled one does not count.
         compiled_loss: The model's own Keras loss or function, or a name; None: default.
         compiled_metric: The model's own Keras metric where it is none of ours.
     """
@@ -57,6 +58,7 @@ class OutputTask:
     ignore_class: int | None = None
     one_hot: bool = False
     loss_weight: float = 1.0
+    stated: bool = False
     compiled_loss: Any = None
     compiled_metric: Any = None
 
@@ -82,7 +84,7 @@ class OutputTask:
         content = {
             field.name: getattr(self, field.name)
             for field in dataclasses.fields(self)
-            if field.name not in ("compiled_loss", "compiled_metric")
+            if field.name not in ("stated", "compiled_loss", "compiled_metric")
         }
         content["class_names"] = list(self.class_names)
         content["loss"] = _name(self.compiled_loss)
