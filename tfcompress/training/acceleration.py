@@ -17,13 +17,12 @@ Saving the twin writes the plain model.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
 from typing import Any
 
 import keras
 
 from tfcompress import errors
-from tfcompress.training import fused, updates
+from tfcompress.training import fused, updates, views
 
 
 def accelerate(model: keras.Model, *, precision: str | None = None) -> keras.Model:
@@ -71,7 +70,7 @@ def accelerate(model: keras.Model, *, precision: str | None = None) -> keras.Mod
 
 
 def _check(model: keras.Model) -> None:
-    if not isinstance(model, keras.Sequential) and not hasattr(model, "operations"):
+    if not views.has_graph(model):
         raise errors.ModelError(
             "Only functional and Sequential models can be accelerated. Received: "
             f"{model.name!r} of class {type(model).__name__}, whose graph is hidden in "
@@ -86,55 +85,28 @@ def _check(model: keras.Model) -> None:
 
 
 def _rebuild(model: keras.Model, precision: str | None) -> keras.Model:
-    """Run the graph again with views in place of batch normalizations.
-
-    Calling a layer records a node on it; these are taken off again, so that the given
-    model is left as it was.
-    """
-    operations = list(_operations(model))
-    recorded = [
-        (nodes, len(nodes))
-        for operation in operations
-        for nodes in (operation._inbound_nodes, operation._outbound_nodes)  # noqa: SLF001 - no public access
-    ]
+    """Run the graph again with stand-ins for some layers."""
     ends = {tensor._keras_history.operation for tensor in model.outputs}  # noqa: SLF001 - no public access
+
+    def stand_in(operation: Any) -> Any:
+        """Return what stands for `operation` in the twin: nearly always itself."""
+        if views.has_graph(operation):
+            return _rebuild(operation, precision)
+        if fused.can_view(operation):
+            operation = fused.view(operation)
+        if precision and operation not in ends and isinstance(operation, keras.Layer):
+            operation = views.share(operation)
+            operation.dtype_policy = precision
+        return operation
+
     compiled, model.compiled = model.compiled, False  # `clone_model` would compile too
     try:
-        twin = keras.models.clone_model(
-            model,
-            clone_function=lambda operation: _replacement(
-                operation, None if operation in ends else precision
-            ),
-            recursive=True,
-        )
+        with views.unrecorded(model):
+            twin = keras.models.clone_model(model, clone_function=stand_in)
     finally:
         model.compiled = compiled
-        for nodes, count in recorded:
-            del nodes[count:]
-    twin.trainable = model.trainable
+    twin._trainable = model._trainable  # noqa: SLF001 - the public setter changes the shared layers
     return twin
-
-
-def _replacement(operation: Any, precision: str | None) -> Any:
-    """Return what stands for `operation` in the twin: nearly always itself."""
-    if fused.can_view(operation):
-        operation = fused.view(operation)
-    if precision is None or not isinstance(operation, keras.Layer):
-        return operation
-    recast = object.__new__(type(operation))
-    own: dict[str, Any] = {"_inbound_nodes": [], "_outbound_nodes": []}
-    object.__setattr__(recast, "__dict__", {**operation.__dict__, **own})
-    recast.dtype_policy = precision
-    return recast
-
-
-def _operations(model: keras.Model) -> Iterator[Any]:
-    """Yield every operation of the graph and of the models nested in it."""
-    inner = model._functional if isinstance(model, keras.Sequential) else model  # noqa: SLF001 - no public access
-    for operation in [*inner.operations, *model.layers]:
-        yield operation
-        if hasattr(operation, "operations") or isinstance(operation, keras.Sequential):
-            yield from _operations(operation)
 
 
 def _compile(

@@ -20,8 +20,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfcompress import errors, files
-from tfcompress.training import checkpoints, schedules, watching
+from tfcompress import data, errors, files
+from tfcompress.training import checkpoints, schedules, views, watching
 from tfcompress.training.acceleration import accelerate
 from tfcompress.training.settings import TrainConfig
 
@@ -52,10 +52,10 @@ class TrainResult:
 
 def train(  # noqa: PLR0913 - what every method may vary
     model: keras.Model,
-    dataset: Any,
+    dataset: data.Dataset,
     *,
     config: TrainConfig,
-    task: Any = None,
+    task: data.Task | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     state_dir: files.PathLike | None = None,
     progress: Callable[[watching.Progress], None] | None = None,
@@ -96,12 +96,13 @@ class _Training:
         self, model: Any, dataset: Any, config: TrainConfig, task: Any, wrap: Any
     ) -> None:
         self.model, self.dataset, self.config = model, dataset, config
-        self.task = task or _task_of(model, dataset)
+        self.task = task or data.Task.for_model(model, dataset)
         self.steps = _steps_per_epoch(dataset, config)
         with model.distribute_strategy.scope():
             self.twin = _twin(model, config)
             self.fitted = wrap(self.twin) if wrap else self.twin
             self._compile()
+        self.predict = data.predictor(self.twin)
         self.best: list[np.ndarray] = []
         self.record: dict[str, Any] = {
             "epoch": 0, "history": {}, "best_epoch": -1, "seconds": 0.0,
@@ -119,6 +120,7 @@ class _Training:
         self.fitted.compile(
             optimizer=optimizer,
             loss=self.task.loss(),
+            loss_weights=self.task.loss_weights(),
             metrics=self.task.metrics(),
             steps_per_execution=min(self.config.steps_per_execution, self.steps),
         )
@@ -160,7 +162,6 @@ class _Training:
             shuffle=False,
             callbacks=listeners,
         )
-        _check_weights(self.model, f"after epoch {epoch}")
         for name, value in validator.logs.items():
             self.record["history"].setdefault(name, []).append(float(value))
         self._keep_best(epoch)
@@ -169,12 +170,12 @@ class _Training:
 
     def _validate(self) -> dict[str, float]:
         """Return the validation metric and the learning rate, for the logs."""
+        _check_weights(self.model, f"after epoch {self.record['epoch']}")
         rate = float(np.asarray(self.fitted.optimizer.learning_rate))
         if not self.dataset.sizes.get("validation"):
             return {"learning_rate": rate}
         evaluation = self.task.evaluate(
-            self.twin.predict_on_batch,
-            self.dataset.validation(self.config.batch_size),
+            self.predict, self.dataset.validation(self.config.batch_size)
         )
         return {f"val_{evaluation.metric}": evaluation.value, "learning_rate": rate}
 
@@ -272,12 +273,6 @@ def _check_weights(model: keras.Model, when: str) -> None:
             )
 
 
-def _task_of(model: keras.Model, dataset: Any) -> Any:
-    from tfcompress import data
-
-    return data.Task.for_model(model, dataset)
-
-
 def _steps_per_epoch(dataset: Any, config: TrainConfig) -> int:
     steps = math.ceil(int(dataset.sizes["train"]) / config.batch_size)
     if steps == 0:
@@ -299,8 +294,7 @@ def _precision(config: TrainConfig) -> str | None:
 
 
 def _twin(model: keras.Model, config: TrainConfig) -> keras.Model:
-    functional = hasattr(model, "operations") or isinstance(model, keras.Sequential)
-    if config.accelerate and functional:
+    if config.accelerate and views.has_graph(model):
         return accelerate(model, precision=_precision(config))
     if config.accelerate:
         _LOG.warning("%s has no graph: trained as it is, not faster.", model.name)
