@@ -25,6 +25,7 @@ def demo(output: pathlib.Path, seed: int, as_json: bool, force: bool) -> int:
     Example:
         tfcompress demo -o runs/demo
     """
+    state.load_tensorflow()
     from tfcompress import pipeline
     from tfcompress.cli import running
 

@@ -35,6 +35,7 @@ def inspect(model: pathlib.Path, as_json: bool, **loading: Any) -> None:
         record = tflite.inspect(model).to_dict()
         show = tables.tflite_file
     else:
+        state.load_tensorflow()
         from tfcompress import pipeline
 
         settings, _ = options.split({"model": model, **loading})

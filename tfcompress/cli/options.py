@@ -201,16 +201,59 @@ budget_options = chain(
 )
 
 training_options = chain(
-    click.option("--epochs", type=click.IntRange(0), help="Epochs of training."),
+    click.option("--epochs", type=click.IntRange(1), help="Epochs of training."),
     click.option("--batch-size", type=click.IntRange(1), help="Examples per step."),
     click.option(
         "--learning-rate",
         type=click.FloatRange(0, min_open=True),
         help="Highest learning rate of the schedule.",
     ),
+    click.option(
+        "--early-stopping",
+        type=click.IntRange(0),
+        help="Stop after so many epochs without a better validation metric.",
+    ),
 )
 
-slim_options = chain()
+slim_options = chain(
+    click.option(
+        "--strength",
+        type=click.FloatRange(0, min_open=True),
+        help="Weight of the penalty on the scales.  [default: 1e-4]",
+    ),
+    click.option(
+        "--proximal",
+        is_flag=True,
+        default=None,
+        help="Drive scales to exact zeros by a soft threshold.",
+    ),
+    click.option(
+        "--unfreeze",
+        is_flag=True,
+        default=None,
+        help="Train frozen layers too, instead of refusing them.",
+    ),
+    click.option(
+        "--sparse-epochs",
+        type=click.IntRange(0),
+        help="Epochs with the penalty, before the cut.  [default: 10]",
+    ),
+    click.option(
+        "--passes",
+        type=click.IntRange(1),
+        help="Approach the budget in so many rounds.  [default: 1]",
+    ),
+    click.option(
+        "--max-drop",
+        type=click.FloatRange(0),
+        help="Loss of the validation metric a round may leave.  [default: 0.01]",
+    ),
+    click.option(
+        "--arm",
+        type=click.Choice(["finetune", "scratch_e", "scratch_b"]),
+        help="Keep the weights, or train the shape anew.  [default: finetune]",
+    ),
+)
 
 common_options = chain(json_option, force_option, debug_option)
 

@@ -25,6 +25,7 @@ def run(
     Example:
         tfcompress run workflow.toml -o runs/first
     """
+    state.load_tensorflow()
     from tfcompress import pipeline
     from tfcompress.cli import running
 

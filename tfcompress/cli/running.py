@@ -23,6 +23,7 @@ def run(
     command: str,
 ) -> int:
     """Run a workflow, print what came out, and return the exit code."""
+    state.load_tensorflow()
     from tfcompress import pipeline
     from tfcompress.cli import progress, tables
 
@@ -40,6 +41,7 @@ def run(
 
 def single(kind: str, given: Mapping[str, Any]) -> int:
     """Run one stage alone from a command's options, and return the exit code."""
+    state.load_tensorflow()
     from tfcompress import pipeline
     from tfcompress.cli import progress, tables
 

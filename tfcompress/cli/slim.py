@@ -15,6 +15,7 @@ from tfcompress.cli import options, state
 @options.data_options(required=True)
 @options.budget_options
 @options.slim_options
+@options.training_options
 @options.loading_options
 @options.seed_option
 @options.common_options

@@ -13,7 +13,7 @@ import logging
 import os
 import pathlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 import click
@@ -38,9 +38,20 @@ class WorkCommand(click.Command):
         current = ctx.ensure_object(State)
         current.stdout = sys.stdout
         require_tensorflow_backend()
-        _quiet_loggers()
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(sys.stderr), _warnings_only():
             return super().invoke(ctx)
+
+
+def load_tensorflow() -> None:
+    """Import TensorFlow without the lines that it prints before it can be told not to.
+
+    Its C++ part writes to the file descriptor until its log is set up, whatever
+    TF_CPP_MIN_LOG_LEVEL says, and again when it looks for a GPU.
+    """
+    with _muted_descriptor(2):
+        import tensorflow as tf
+
+        tf.config.list_logical_devices()
 
 
 def emit(text: str) -> None:
@@ -83,6 +94,38 @@ def _configured_backend() -> str:
     return str(backend)
 
 
-def _quiet_loggers() -> None:
+@contextlib.contextmanager
+def _warnings_only() -> Iterator[None]:
+    """Show warnings of the toolkit as plain lines, and nothing below them."""
     for name in ("tensorflow", "absl"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    own = [logging.getLogger(name) for name in ("tfcompress", "android_bench")]
+    for logger in own:
+        logger.addHandler(handler)
+        logger.propagate = False  # TensorFlow's import puts a handler at the root
+    try:
+        yield
+    finally:
+        for logger in own:
+            logger.removeHandler(handler)
+            logger.propagate = True
+
+
+@contextlib.contextmanager
+def _muted_descriptor(descriptor: int) -> Iterator[None]:
+    """Send what is written to a file descriptor nowhere."""
+    try:
+        kept = os.dup(descriptor)
+    except OSError:  # it is closed
+        yield
+        return
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), descriptor)
+    try:
+        yield
+    finally:
+        os.dup2(kept, descriptor)
+        os.close(kept)

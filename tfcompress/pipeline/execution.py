@@ -117,7 +117,7 @@ class Execution:
             model = _model_section(context, outcome)
             evaluation = _evaluation(context, outcome)
         except errors.TfCompressError as error:
-            _LOG.error("%s", error)
+            _LOG.info("failed: %s", error)
             raise
         _LOG.info("%s done", stage.name)
         return {

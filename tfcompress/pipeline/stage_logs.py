@@ -11,10 +11,20 @@ _LOGGERS = ("tfcompress", "android_bench")
 
 
 class _QuietHandler(logging.FileHandler):
-    """A file handler that a full disk does not turn into a traceback per line."""
+    """A file handler that stops nothing: what matters is written with checks."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, or give up on it where the disk is full or refuses."""
+        with contextlib.suppress(OSError):
+            super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 -- logging's
-        """Give up on this line: results matter, and their writing is checked."""
+        """Print no traceback for a line that cannot be written."""
+
+    def close(self) -> None:
+        """Close the file, although the last lines may not fit any more."""
+        with contextlib.suppress(OSError):
+            super().close()
 
 
 @contextlib.contextmanager

@@ -41,6 +41,6 @@ def _metadata(context: StageContext) -> dict[str, Any]:
         return {}
     dataset = context.dataset
     return {
-        "class_names": list(dataset.class_names or ()),
+        "labels": list(dataset.class_names or ()),
         "preprocessing": dataset.preprocessing.to_dict(),
     }

@@ -22,6 +22,7 @@ def run(context: StageContext) -> Outcome:
         model=result.model,
         channels=channel_rows(graph.trace(model), result.plan),
         surgery=result.report.to_dict(),
+        scales=result.scales,
         history=result.history,
-        details={"passes": result.passes},
+        details={"passes": list(result.passes), "recovered": result.recovered},
     )

@@ -19,12 +19,12 @@ def run(context: StageContext) -> Outcome:
         split=config.split,
         max_drop=config.max_drop,
         min_agreement=config.min_agreement,
+        task=context.task,
     )
-    parity = report.to_dict()
-    details: dict[str, Any] = {"parity": parity}
-    failures = [] if report.passed else [_reason(parity)]
+    details: dict[str, Any] = {"parity": report.to_dict()}
+    failures = list(report.reasons)
     if config.max_drop_from_original is not None:
-        drop = _drop_from_original(context, parity)
+        drop = _drop_from_original(context, report.tflite)
         details["drop_from_original"] = drop
         if drop > config.max_drop_from_original:
             failures.append(
@@ -34,19 +34,12 @@ def run(context: StageContext) -> Outcome:
     return Outcome(details=details, passed=not failures, verdict="; ".join(failures))
 
 
-def _drop_from_original(context: StageContext, parity: dict[str, Any]) -> float:
+def _drop_from_original(context: StageContext, file: data.Evaluation) -> float:
     """Return how much worse the file is than the original, in the metric's unit."""
-    config: VerifyConfig = context.config
     original = data.evaluate_model(
         context.model.load(str(context.original)),
         context.dataset,
-        split=config.split,
+        split=context.config.split,
         task=context.task,
     )
-    change = original.value - parity["tflite"]["value"]
-    return float(change if original.higher_is_better else -change)
-
-
-def _reason(parity: dict[str, Any]) -> str:
-    reasons = parity.get("reasons") or ["the file differs from the model"]
-    return "; ".join(str(reason) for reason in reasons)
+    return file.drop_from(original)
