@@ -59,7 +59,6 @@ def name_everything(run: pathlib.Path, name: str) -> None:
         texts = {"pinned": {name: name}, "unknown": {name: name}, "notes": [name]}
         record["surgery"] = {**texts, "folded": [fold]}
         record["history"][name] = [0.1, 0.2]
-        record["details"]["steps"] = [{"step": name, "validation": 0.5}]
 
     def in_verify(record: dict[str, Any]) -> None:
         parity = record["details"]["parity"]

@@ -135,6 +135,7 @@ def test_a_metric_that_falls_when_better_is_not_shown_in_percent(run):
         for part in parts:
             for name in ("test", "validation", "keras", "tflite"):
                 if isinstance(part.get(name), dict):
+                    part["drop"] = 0.25
                     value = 12.5 if name == "tflite" else 12.25
                     part[name] = {
                         "metric": "mean_absolute_error",
@@ -172,9 +173,28 @@ def test_the_steps_tell_the_loss_of_the_cut_and_its_recovery(run):
     told = [(step.name, step.validation, step.test) for step in built.steps]
     assert told[:4] == [
         ("original", 0.9203, 0.9148),
-        ("trained with scale regularisation", 0.9178, None),
+        ("scales regularised", 0.9178, None),
         ("after the cut", 0.8413, None),
         ("slim", 0.9142, None),
+    ]
+
+
+def test_the_passes_of_a_slimming_are_numbered(run):
+    """A pass that was taken back is named as such; the last kept one ends the stage."""
+
+    def change(record):
+        first = record["details"]["passes"][0]
+        second = {**first, "pass": 2, "cut": 0.7, "retrained": 0.8, "kept": False}
+        record["details"]["passes"] = [first, second]
+
+    runs.edit(run / "slim.json", change)
+    inner = [s for s in report.build(run).steps if s.inner]
+    assert [(step.name, step.validation) for step in inner] == [
+        ("pass 1, scales regularised", 0.9178),
+        ("pass 1, after the cut", 0.8413),
+        ("pass 2, scales regularised (pass not kept)", 0.9178),
+        ("pass 2, after the cut (pass not kept)", 0.7),
+        ("pass 2, retrained (pass not kept)", 0.8),
     ]
 
 

@@ -15,6 +15,7 @@ from tfcompress.report import formats, svg
 from tfcompress.report.progress import Step
 
 STEP_ROW = 46  # px
+LONGEST_LABEL = 38  # characters: what a phone has room for
 
 
 def kept_bar(kept: float) -> Markup:
@@ -118,7 +119,7 @@ def _step_texts(step: Step, index: int, *, fraction: bool) -> list[Markup]:
     label = f"{step.stage}: {step.name}" if step.inner else step.name
     kind = "halo label inner" if step.inner else "halo label"
     return [
-        svg.text(label, 0, y, class_=kind, anchor="start"),
+        svg.text(svg.short(label, LONGEST_LABEL), 0, y, class_=kind, anchor="start"),
         svg.tag(
             "text",
             *spans[:-1],

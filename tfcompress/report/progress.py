@@ -8,6 +8,12 @@ from tfcompress.report.parity import read_parity
 from tfcompress.report.reading import Reader
 from tfcompress.report.records import Run, Score, Stage
 
+_PASS_STEPS = {
+    "sparse": "scales regularised",
+    "cut": "after the cut",
+    "retrained": "retrained",
+}
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Step:
@@ -56,29 +62,40 @@ def _step(stage: Stage, metric: Score | None) -> Step:
 
 
 def _inner_steps(stage: Stage, metric: Score | None) -> list[Step]:
-    """Read `details.steps`: `{step, validation, test}`, numbers of the same metric."""
-    return [
-        Step(
-            stage=stage.name,
-            name=item.text("step", "name") or "step",
-            metric=metric.metric if metric else "metric",
-            higher_is_better=metric.higher_is_better if metric else True,
-            validation=_number(item, "validation"),
-            test=_number(item, "test"),
-            macs=item.number("macs"),
-            params=item.number("params"),
-            seconds=item.number("seconds"),
-            inner=True,
-        )
-        for item in stage.details.items("steps")
-    ]
+    """Read the passes of a slimming: after sparse training, after the cut, retrained.
+
+    The last pass that was kept ends with the stage's own result, which comes anyway.
+    """
+    passes = stage.details.items("passes")
+    kept = [index for index, p in enumerate(passes) if p.flag("kept") is not False]
+    found = []
+    for index, reader in enumerate(passes):
+        last = kept and index == kept[-1]
+        part = f"pass {index + 1}, " if len(passes) > 1 else ""
+        dropped = "" if index in kept else " (pass not kept)"
+        for key, name in _PASS_STEPS.items():
+            value = reader.number(key)
+            if value is not None and not (last and key == "retrained"):
+                name = f"{part}{name}{dropped}"
+                found.append(_inner_step(stage, metric, reader, name, value))
+    return found
 
 
-def _number(reader: Reader, key: str) -> float | None:
-    if isinstance(reader.values.get(key), dict):
-        score = Score.read(reader.inside(key))
-        return score.value if score else None
-    return reader.number(key)
+def _inner_step(
+    stage: Stage, metric: Score | None, reader: Reader, name: str, value: float
+) -> Step:
+    return Step(
+        stage=stage.name,
+        name=name,
+        metric=metric.metric if metric else reader.text("metric") or "metric",
+        higher_is_better=metric.higher_is_better if metric else True,
+        validation=value,
+        test=None,
+        macs=None,
+        params=None,
+        seconds=None,
+        inner=True,
+    )
 
 
 def _metric(run: Run, stage: Stage) -> Score | None:

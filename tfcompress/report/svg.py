@@ -105,6 +105,19 @@ def path(points: Sequence[tuple[float, float] | None], *, closed: bool = False) 
     return "".join(parts) + ("Z" if closed and parts else "")
 
 
+def short(label: str, most: int) -> str:
+    """Take the middle out of a label that is too long for its place.
+
+    Example:
+        >>> short("conv1", 12), short("block_3/expand/conv", 12)
+        ('conv1', 'block_\N{HORIZONTAL ELLIPSIS}/conv')
+    """
+    if len(label) <= most:
+        return label
+    tail = most // 2 - 1
+    return f"{label[: most - tail - 1]}\N{HORIZONTAL ELLIPSIS}{label[-tail:]}"
+
+
 def ticks(low: float, high: float, most: int = 5) -> list[float]:
     """Return round numbers inside [low, high], at most `most` of them.
 
