@@ -9,18 +9,23 @@ In both, a group keeps its best channels, and how many is a whole number of bloc
    block; a group never falls below its floor.
 2. *Add back* blocks while the budget holds, the best scores first.
 3. *Swap*: if more than 3 % of the budget is left, add one block more and pay for it
-   with blocks of another group, as long as that uses the budget better.
+   with blocks of another group, add back again, and take the best of these trades,
+   as long as that uses the budget better.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal
 
 from tfcompress import errors, graph
 from tfcompress.channels.blocks import Array, Counts, Prunable
 from tfcompress.channels.budgets import Budget, Meter
 from tfcompress.config import check_known, require
+
+Urge = Callable[[str, int], float]
+"""How much a group at some count wants its next block back."""
 
 CLOSE_ENOUGH = 0.97
 """A plan that uses this share of its budget needs no swaps."""
@@ -66,6 +71,7 @@ def select(  # noqa: PLR0913 - one obvious call, all but two by keyword
 
     Example:
         >>> import keras
+        >>> import numpy as np
         >>> image = keras.Input((8, 8, 3))
         >>> x = keras.layers.Conv2D(32, 3, name="conv")(image)
         >>> x = keras.layers.GlobalAveragePooling2D()(x)
@@ -91,7 +97,7 @@ def select(  # noqa: PLR0913 - one obvious call, all but two by keyword
     urge = prunable.next_score if scope == "global" else prunable.deficit
     counts = search.bisect(rule)
     counts = search.add_back(counts, urge)
-    return prunable.plan(search.swap(counts))
+    return prunable.plan(search.swap(counts, urge))
 
 
 class _Search:
@@ -127,7 +133,7 @@ class _Search:
                 fails = middle
         return rule(fits)
 
-    def add_back(self, counts: Counts, urge: Callable[[str, int], float]) -> Counts:
+    def add_back(self, counts: Counts, urge: Urge) -> Counts:
         """Add blocks while they fit, the most urgent group first."""
         counts, sizes = dict(counts), self._prunable.sizes
         queue = {name for name, count in counts.items() if count < sizes[name]}
@@ -142,31 +148,27 @@ class _Search:
                 queue.discard(name)
         return counts
 
-    def swap(self, counts: Counts) -> Counts:
+    def swap(self, counts: Counts, urge: Urge) -> Counts:
         """Trade blocks between groups until the budget is used closely enough."""
         limit = len(self._known) + MAX_SWAP_READINGS
         while self.share(counts) < CLOSE_ENOUGH and len(self._known) < limit:
-            better = max(self._trades(counts, limit), key=self.share, default=counts)
+            trades = self._trades(counts, urge, limit)
+            better = max(trades, key=self.share, default=counts)
             if self.share(better) <= self.share(counts):
                 break
             counts = better
         return counts
 
-    def _trades(self, counts: Counts, limit: int) -> Iterable[Counts]:
+    def _trades(self, counts: Counts, urge: Urge, limit: int) -> Iterator[Counts]:
         """Yield fitting counts with a block more here and fewer blocks there."""
-        for gets, count in counts.items():
-            richer = counts | {gets: self._prunable.more(gets, count)}
-            if richer == counts:
+        for gets, pays in itertools.permutations(counts, 2):
+            richer = counts | {gets: self._prunable.more(gets, counts[gets])}
+            if richer == counts or len(self._known) >= limit:
                 continue
-            for pays in counts:
-                if pays == gets or len(self._known) >= limit:
-                    continue
-                trial = dict(richer)
-                while trial[pays] > self._prunable.floors[pays]:
-                    trial[pays] = self._prunable.fewer(pays, trial[pays])
-                    if self.share(trial) <= 1:
-                        yield dict(trial)
-                        break
+            while self.share(richer) > 1 and richer[pays] > self._prunable.floors[pays]:
+                richer = richer | {pays: self._prunable.fewer(pays, richer[pays])}
+            if self.share(richer) <= 1:
+                yield self.add_back(richer, urge)
 
 
 def _excluded(layer_graph: graph.LayerGraph, exclude: Iterable[str]) -> set[str]:
