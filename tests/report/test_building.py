@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+import android_bench
+from android_bench import records
 from tests.report import runs
 from tfcompress import errors, report
 
@@ -31,6 +33,7 @@ def test_the_summary_compares_the_original_with_the_last_file(run):
     assert (found["file_bytes"].before, found["file_bytes"].after) == (612480, 70144)
     assert found["file_bytes"].change_text == "8.7\N{MULTIPLICATION SIGN} smaller"
     assert (found["gzip_bytes"].before, found["gzip_bytes"].after) == (561012, 56388)
+    assert found["score"].note == ".tflite, 10,000 examples"
     assert found["worst_class"].note == "Shirt"
 
 
@@ -43,6 +46,39 @@ def test_a_host_latency_is_never_called_a_devices(run):
     assert "device" not in report.to_markdown(report.build(run)).replace(
         "on your device", ""
     )
+
+
+def test_a_record_of_android_bench_is_read_whole(run):
+    """What the benchmark package writes is what the report reads."""
+    measured = android_bench.BenchmarkRun(
+        where="host",
+        backend="litert_python",
+        model="convert.tflite",
+        model_sha256="00",
+        size_bytes=70144,
+        device=records.Device(name="host", cpu="a cpu", cores=2, system="Linux"),
+        conditions=records.Conditions(
+            num_threads=3,
+            warmup_runs=1,
+            min_runs=5,
+            max_seconds=1.0,
+            delegate="xnnpack",
+            runtime="ai_edge_litert 2.3.0",
+        ),
+        latency=records.Latency.of([1.0, 2.0, 3.0, 4.0, 5.0]),
+        num_runs=5,
+        stable=False,
+        init_ms=7.0,
+        first_ms=8.0,
+        peak_memory_bytes=61_000_000,
+        model_memory_bytes=2_000_000,
+        started="2026-03-01T10:00:00+00:00",
+    )
+    plain = measured.to_dict()
+    runs.edit(run / "benchmark.json", lambda r: r["details"].update(benchmark=[plain]))
+    table = report.to_markdown(report.build(run))
+    row = "| int8 | host | 3 | 3.00 ms | 4.60 ms | 4.80 ms | 7.00 ms | 61.0 MB | 5, not"
+    assert row in table
 
 
 @pytest.mark.parametrize(
@@ -226,7 +262,7 @@ def test_every_output_of_a_model_with_several_has_its_row(run):
 def test_two_files_of_one_run_keep_their_own_checks_and_latencies(run):
     """A check belongs to the file among its inputs."""
     other = json.loads((run / "convert.json").read_text("utf-8"))
-    other.update(stage="convert", name="half", outputs={"tflite": "half.tflite"})
+    other.update(stage="convert", name="half", outputs={"file": "half.tflite"})
     other["details"]["conversion"].update(recipe="float16", path="half.tflite")
     (run / "half.json").write_text(json.dumps(other), encoding="utf-8")
     runs.edit(run / "run.json", lambda r: r["stages"].insert(4, "half"))
@@ -234,6 +270,8 @@ def test_two_files_of_one_run_keep_their_own_checks_and_latencies(run):
     assert [file.recipe for file in built.files] == ["int8", "float16"]
     assert [len(file.latencies) for file in built.files] == [2, 0]
     assert built.parity[0].of == "convert"
+    assert rows(built)["file_bytes"].note == "float32 \N{RIGHTWARDS ARROW} int8"
+    assert built.verdict.gained.startswith("The int8 file")  # the verified one
     assert "| float16 | \N{EN DASH} |" in report.to_markdown(built)
 
 
@@ -246,7 +284,7 @@ def test_missing_records_are_named_and_the_rest_is_shown(run):
     assert "No parity check is recorded." in built.missing
     assert "No latency of the file is recorded." in built.missing
     assert built.verdict.parity == "not checked"
-    assert rows(built)["score"].label == "accuracy (validation)"  # slim's own
+    assert rows(built)["score"].label == "accuracy (validation)"
 
 
 def test_an_unfinished_stage_is_named(run):

@@ -28,7 +28,7 @@ from tfcompress.report.network import (
 from tfcompress.report.parity import Parity, read_parity
 from tfcompress.report.progress import Step, steps
 from tfcompress.report.records import Run, Stage, read_run
-from tfcompress.report.summary import Quantity, summarise
+from tfcompress.report.summary import Quantity, result_file, summarise
 from tfcompress.report.verdicts import Verdict, judge
 
 
@@ -115,7 +115,7 @@ def build(run_dir: files.PathLike) -> Report:
     report = Report(
         name=run.name,
         command=run.command,
-        verdict=judge(summary, parity, made),
+        verdict=judge(summary, parity, result_file(run)),
         summary=summary,
         steps=tuple(steps(run)),
         channels=tuple(channels(run)),

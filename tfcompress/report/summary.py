@@ -11,7 +11,12 @@ import dataclasses
 from typing import Literal
 
 from tfcompress.report import formats
-from tfcompress.report.files_made import TfliteFile, original_file, tflite_files
+from tfcompress.report.files_made import (
+    TfliteFile,
+    belongs_to,
+    original_file,
+    tflite_files,
+)
 from tfcompress.report.parity import read_parity
 from tfcompress.report.records import Run, Score, Stage
 
@@ -85,41 +90,50 @@ class Quantity:
 def summarise(run: Run) -> list[Quantity]:
     """Return the rows of the summary; a row with neither value is left out."""
     original = next(iter(run.find("original")), None)
-    made = tflite_files(run)
     rows = [
         *_scores(run, original),
         *_costs(run, original),
-        *_file_rows(original_file(original), made[-1] if made else None),
+        *_file_rows(original_file(original), result_file(run)),
     ]
     return [row for row in rows if row.before is not None or row.after is not None]
 
 
-def final_score(run: Run) -> tuple[Score | None, str]:
-    """Return the score of the run's last result, and which part of the data it is.
+def result_file(run: Run) -> TfliteFile | None:
+    """Return the run's result: the last file that was verified, else the last one."""
+    made = tflite_files(run)
+    for stage in reversed(run.stages):
+        convert = belongs_to(run, stage) if read_parity(stage) else None
+        for file in made:
+            if convert is not None and file.stage == convert.name:
+                return file
+    return made[-1] if made else None
+
+
+def _final_score(run: Run) -> tuple[Score | None, str, str]:
+    """Return the score of the result, the part of the data, and what was scored.
 
     The `.tflite` file counts if it was verified, else the last Keras model evaluated.
     """
     later = [stage for stage in run.stages if stage.kind != "original"]
     for split in ("test", "validation"):
         for stage in reversed(later):
-            score = _tflite_score(stage, split) or getattr(stage, split)
+            parity = read_parity(stage)
+            if parity and parity.tflite and parity.split == split:
+                return parity.tflite, split, ".tflite"
+            score: Score | None = getattr(stage, split)
             if score is not None:
-                return score, split
-    return None, "test"
-
-
-def _tflite_score(stage: Stage, split: str) -> Score | None:
-    parity = read_parity(stage)
-    return parity.tflite if parity and parity.split == split else None
+                is_file = stage.kind == "convert"
+                return score, split, ".tflite" if is_file else "Keras model"
+    return None, "test", ""
 
 
 def _scores(run: Run, original: Stage | None) -> list[Quantity]:
-    after, split = final_score(run)
+    after, split, scored = _final_score(run)
     before: Score | None = getattr(original, split, None)
     if after is None and original is not None:
         before = original.test or original.validation
         split = "test" if original.test else "validation"
-    rows = [_score_row("score", split, before, after)]
+    rows = [_score_row("score", split, before, after, scored)]
     named = (after or before or Score(metric="", value=None)).outputs
     for name in named if len(named) > 1 else ():
         old = before.outputs.get(name) if before else None
@@ -130,7 +144,7 @@ def _scores(run: Run, original: Stage | None) -> list[Quantity]:
 
 
 def _score_row(
-    key: str, part: str, before: Score | None, after: Score | None
+    key: str, part: str, before: Score | None, after: Score | None, scored: str = ""
 ) -> Quantity | None:
     either = after or before
     if either is None:
@@ -147,8 +161,12 @@ def _score_row(
         before=first,
         after=last,
         higher_is_better=either.higher_is_better,
-        note=f"{either.num_examples:,} examples" if either.num_examples else "",
+        note=", ".join(filter(None, [scored, _examples(either)])),
     )
+
+
+def _examples(score: Score) -> str:
+    return f"{score.num_examples:,} examples" if score.num_examples else ""
 
 
 def _worst_row(

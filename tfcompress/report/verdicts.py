@@ -26,11 +26,11 @@ class Verdict:
 def judge(
     summary: Sequence[Quantity],
     parity: Sequence[Parity],
-    made: Sequence[TfliteFile],
+    result: TfliteFile | None,
 ) -> Verdict:
     """Put the summary into one sentence and the parity checks into another."""
     rows = {row.key: row for row in summary}
-    recipe = made[-1].recipe if made else None
+    recipe = result.recipe if result else None
     parts = [_size(rows.get("file_bytes"), recipe), _cost(rows), _score(rows)]
     said = [part for part in parts if part]
     gained = _join(said) if said else "nothing was measured before and after"
