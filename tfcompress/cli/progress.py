@@ -35,13 +35,13 @@ class Display(Observer):
             TimeRemainingColumn(),
             console=self._console,
             transient=True,
+            disable=not self._console.is_terminal,  # a log wants lines, no bars
         )
         self._task: TaskID | None = None
         self._place = ""
 
     def __enter__(self) -> Self:
-        """Start drawing."""
-        self._bars.start()
+        """Draw nothing yet: what is refused at once needs no bar."""
         return self
 
     def __exit__(
@@ -55,6 +55,7 @@ class Display(Observer):
 
     def stage_started(self, name: str, kind: str, *, index: int, total: int) -> None:
         """Begin the bar of a stage; it has no end until a training reports."""
+        self._bars.start()
         self._end_bar()
         self._place = f"{index + 1}/{total}"
         label = name if name == kind else f"{name} ({kind})"

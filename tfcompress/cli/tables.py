@@ -49,10 +49,10 @@ def tflite_file(record: Record) -> None:
         if isinstance(value, int | float | str) and not isinstance(value, bool)
     ]
     _table("File", ("what", "value"), scalars)
-    for key in ("operators", "tensor_types"):
+    for key in ("operator_counts", "tensor_types"):
         if isinstance(record.get(key), Mapping):
             rows = [(name, str(count)) for name, count in record[key].items()]
-            _table(key.replace("_", " ").capitalize(), (key[:-1], "count"), rows)
+            _table(key.replace("_", " ").capitalize(), ("name", "count"), rows)
     for key in ("inputs", "outputs"):
         rows = [
             (str(t.get("name")), str(t.get("dtype")), str(t.get("shape")))

@@ -1,0 +1,83 @@
+"""Tests of ``tfcompress inspect``."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import keras
+
+
+def test_a_keras_file_as_json(tfcompress, model_file):
+    answer = tfcompress("inspect", model_file, "--json")
+
+    assert answer.code == 0
+    record = answer.record
+    assert record["name"] == "conv_bn_net"
+    groups = {tuple(g["layers"]): g["size"] for g in record["groups"]}
+    assert groups[("conv0",)] == 16
+    assert {24} == {size for layers, size in groups.items() if "res_conv" in layers}
+    assert "predictions" in record["pinned"]
+    params = keras.saving.load_model(model_file).count_params()
+    assert record["cost"]["params"] == params
+    assert sum(layer["params"] for layer in record["layers"].values()) == params
+
+
+def test_a_keras_file_as_tables(tfcompress, model_file):
+    answer = tfcompress("inspect", model_file)
+
+    assert answer.code == 0
+    for text in ("MACs", "Channels that can be removed", "conv0", "fixed"):
+        assert text in answer.out
+
+
+def test_a_tflite_file(tfcompress, tflite_file):
+    answer = tfcompress("inspect", tflite_file, "--json")
+
+    assert answer.code == 0
+    assert answer.record["operator_counts"]["CONV_2D"] == 4
+    shown = tfcompress("inspect", tflite_file).out
+    assert "CONV_2D" in shown
+    assert "image" in shown
+
+
+def test_a_tflite_file_needs_no_tensorflow(tflite_file):
+    code = (
+        "import sys; sys.modules['tensorflow'] = sys.modules['keras'] = None\n"
+        "from tfcompress.cli.main import run\n"
+        f"sys.exit(run(['inspect', {str(tflite_file)!r}, '--json']))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True
+    )
+
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_damaged_tflite_file(refused, tflite_file, tmp_path):
+    path = tmp_path / "cut.tflite"
+    path.write_bytes(tflite_file.read_bytes()[:2000])
+
+    assert "cut.tflite" in refused("inspect", path)
+
+
+def test_a_flexible_model_needs_a_shape(tfcompress, refused, tmp_path):
+    path = tmp_path / "flexible.keras"
+    inputs = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(8, 3, name="conv")(inputs)
+    keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x)).save(path)
+
+    assert "input_shape" in refused("inspect", path).replace("-", "_")
+    answer = tfcompress("inspect", path, "--input-shape", "10,10,3", "--json")
+    assert answer.record["cost"]["macs"] == 8 * 8 * 3 * 3 * 3 * 8
+
+
+def test_a_shape_that_is_none_is_wrong_usage(tfcompress, model_file):
+    answer = tfcompress("inspect", model_file, "--input-shape", "big")
+
+    assert answer.code == 2
+    assert "224,224,3" in answer.err
+
+
+def test_a_missing_file(refused, tmp_path):
+    assert "no such model file" in refused("inspect", tmp_path / "none.keras")
