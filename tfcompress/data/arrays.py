@@ -40,8 +40,10 @@ def _checked(part: Any, name: str) -> tuple[Any, ...]:
             f"The {name} part is not (x, y) or (x, y, sample_weight). Received: "
             f"{received}. Put several inputs into one dict or tuple."
         )
-    part = tf.nest.map_structure(np.asarray, tuple(map(_nest, part)))
-    sizes = [len(array) if array.ndim else 0 for array in tf.nest.flatten(part)]
+    checked: tuple[Any, ...] = tuple(
+        tf.nest.map_structure(np.asarray, _nest(member)) for member in part
+    )
+    sizes = [len(array) if array.ndim else 0 for array in tf.nest.flatten(checked)]
     if len(set(sizes)) != 1:
         raise errors.DataError(
             f"The arrays of the {name} part differ in length. Received: "
@@ -51,9 +53,9 @@ def _checked(part: Any, name: str) -> tuple[Any, ...]:
         raise errors.DataError(
             f"The {name} part is empty. Received: 0 examples. Check the source."
         )
-    for array in tf.nest.flatten(part):
+    for array in tf.nest.flatten(checked):
         _check_numbers(array, name)
-    return part
+    return checked
 
 
 def _nest(member: Any) -> Any:
@@ -77,8 +79,8 @@ def _check_numbers(array: Any, name: str) -> None:
     if array.dtype.kind == "f" and not np.isfinite([array.min(), array.max()]).all():
         raise errors.DataError(
             f"The {name} part holds NaN or infinities. Received: an array of shape "
-            f"{array.shape} with {int((~np.isfinite(array)).sum())} such values. Remove "
-            "or correct those examples."
+            f"{array.shape} with {int((~np.isfinite(array)).sum())} such values. "
+            "Remove or correct those examples."
         )
 
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 from tfcompress import config, errors
 from tfcompress.data import keras_metrics, measures
 from tfcompress.data.datasets import Dataset
-from tfcompress.data.tasks import Task
+from tfcompress.data.tasks import OutputTask, Task
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -123,13 +123,13 @@ def measure(
         seen += len(tf.nest.flatten(y)[0])
     if not seen:
         raise errors.DataError(
-            "There is nothing to evaluate on. Received: 0 examples. Give the data set a "
-            "part with examples."
+            "There is nothing to evaluate on. Received: 0 examples. Give the data set "
+            "a part with examples."
         )
     return _summary(task, {k: c.figures() for k, c in counters.items()}, seen)
 
 
-def _counter(output: Any) -> measures.Counter:
+def _counter(output: OutputTask) -> measures.Counter:
     if output.compiled_metric is not None:
         return keras_metrics.KerasCounter(output)
     return measures.COUNTERS[output.kind](output)
@@ -158,11 +158,9 @@ def _summary(
     return dataclasses.replace(first, value=value, outputs=each)
 
 
-def _one(output: Any, figures: measures.Figures, seen: int) -> Evaluation:
-    worst = None
-    if figures.recalls:
-        name = min(figures.recalls, key=lambda key: figures.recalls[key])
-        worst = (name, figures.recalls[name])
+def _one(output: OutputTask, figures: measures.Figures, seen: int) -> Evaluation:
+    recalls = figures.recalls or {}
+    worst = min(recalls.items(), key=lambda item: item[1], default=None)
     return Evaluation(
         metric=output.metric,
         value=figures.value,

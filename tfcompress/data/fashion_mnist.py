@@ -1,9 +1,9 @@
 """Fashion-MNIST: 60,000 + 10,000 grey images of clothes, 28 x 28, ten classes.
 
 ``fashion-mnist`` is the full set: Keras' cache, then Debian's package, then Keras'
-download; every file is checked against its SHA-256.  ``fashion-mnist-small`` is a part of
-it shipped with this package (the first 1,800 training and 500 test images of each class),
-for demos and tests without a network.
+download; every file is checked against its SHA-256.  ``fashion-mnist-small`` is a part
+of it that is shipped with this package (the first 1,800 training and 500 test images of
+each class), for demos and tests without a network.
 
 Source: Xiao, Rasul and Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking
 Machine Learning Algorithms", 2017, https://arxiv.org/abs/1708.07747.  MIT licence,
@@ -71,19 +71,22 @@ def small(**settings: Any) -> Dataset:
     arrays, start = {}, 0
     for part, count in _PER_CLASS.items():
         pixels = len(CLASS_NAMES) * count * 28 * 28
-        images = content[start : start + pixels].reshape(-1, 28, 28)
-        labels = np.repeat(np.arange(len(CLASS_NAMES)), count)  # stored class by class
-        arrays[part] = (images, labels)
+        by_class = content[start : start + pixels].reshape(-1, count, 28, 28)
+        # Stored class by class, which packs better; read out one of each class in turn.
+        images = by_class.swapaxes(0, 1).reshape(-1, 28, 28)
+        arrays[part] = (images, np.tile(np.arange(len(CLASS_NAMES)), count))
         start += pixels
     return _dataset("fashion-mnist-small", arrays, **settings)
 
 
 def pack() -> bytes:
-    """Make the embedded file from the full set; `benchmarks` and tests compare it."""
+    """Make the embedded file from the full set; a test compares the two."""
     chosen = []
     for part, (images, labels) in _unpack(_folder()).items():
-        for index in range(len(CLASS_NAMES)):
-            chosen.append(images[labels == index][: _PER_CLASS[part]].tobytes())
+        chosen += [
+            images[labels == index][: _PER_CLASS[part]].tobytes()
+            for index in range(len(CLASS_NAMES))
+        ]
     # Plain LZMA beats delta and PNG-like predictors here: the background is all zero.
     return lzma.compress(b"".join(chosen), preset=9 | lzma.PRESET_EXTREME)
 
@@ -97,7 +100,7 @@ def _dataset(name: str, arrays: dict[str, Any], **settings: Any) -> Dataset:
 
 
 def _folder() -> pathlib.Path:
-    """Return the folder that holds the four files, downloading them if there is none."""
+    """Return the folder of the four files; download them if there is none."""
     cache = _cache()
     for folder in (cache, _DEBIAN):
         if all((folder / f"{name}.gz").exists() for name in _SHA256):

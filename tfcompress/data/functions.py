@@ -70,8 +70,8 @@ def _parts(returned: Any, spec: str) -> dict[str, Any]:
             return dict(zip(names, returned, strict=True))
     raise errors.DataError(
         f"The function does not return a data set. Received: {spec} returned "
-        f"{type(returned).__name__}. Return a tfcompress.data.Dataset, (train, test), or "
-        'a dict with "train" and "test".'
+        f"{type(returned).__name__}. Return a tfcompress.data.Dataset, (train, test), "
+        'or a dict with "train" and "test".'
     )
 
 

@@ -137,7 +137,7 @@ def _decode(path: bytes) -> npt.NDArray[np.uint8]:
 
 
 def _parts(root: pathlib.Path) -> Mapping[str, pathlib.Path]:
-    """Find the folder of each part; without ``train/`` the root is the training part."""
+    """Find the folder of each part; without ``train/`` the root is for training."""
     if not root.is_dir():
         raise errors.DataError(
             f"There is no such folder. Received: {root}. Check the path."

@@ -12,7 +12,7 @@ from tfcompress.data.tasks import OutputTask
 
 
 class KerasCounter:
-    """Feeds batches to a fresh copy of a Keras metric, and to our counter for recalls."""
+    """Feeds batches to a fresh copy of a Keras metric, and to ours for recalls."""
 
     def __init__(self, output: OutputTask) -> None:
         source = output.compiled_metric

@@ -28,7 +28,7 @@ def find(task: Kinds, labels: Mapping[str, Any], class_names: Sequence[str]) -> 
         class_names: Names of the classes; empty: unknown.
 
     Raises:
-        DataError: If parts have different outputs, or there are more classes than names.
+        DataError: If parts have different outputs, or more classes than names.
     """
     parts = {part: by_name(y) for part, y in labels.items()}
     names = list(parts["train"])

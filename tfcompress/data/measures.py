@@ -31,7 +31,7 @@ class Figures:
 
     Attributes:
         value: The output's metric.
-        recalls: Recall by class name, classes without examples left out; None: no classes.
+        recalls: Recall of each class that has examples; None: there are no classes.
         details: Every other metric of the counter, by name.
     """
 
@@ -78,6 +78,7 @@ class ClassCounter:
     def figures(self) -> Figures:
         """Return accuracy, recalls, F1 and IoU."""
         matrix = self._confusion
+        _check_counted(matrix.sum())
         right, truth, claimed = (
             matrix.diagonal(),
             matrix.sum(axis=1),
@@ -108,8 +109,8 @@ class ClassCounter:
 
     def _chosen(self, prediction: Array) -> Array:
         if prediction.shape[-1] > 1:
-            return prediction.argmax(axis=-1)
-        return (prediction[..., 0] > _threshold(self._output)).astype(np.int64)
+            return np.asarray(prediction.argmax(axis=-1))
+        return np.asarray(prediction[..., 0] > _threshold(self._output), np.int64)
 
     def _confusion_of(self, classes: int) -> Array:
         return self._confusion if self._confusion.size else np.zeros((classes, classes))
@@ -140,6 +141,7 @@ class LabelCounter:
 
     def figures(self) -> Figures:
         """Return macro F1, accuracy of single labels, recalls, exact matches."""
+        _check_counted(self._total)
         tp, fp, fn, tn = self._counts
         present = tp + fn > 0
         recall = _ratio(tp, tp + fn)
@@ -179,6 +181,7 @@ class ErrorCounter:
 
     def figures(self) -> Figures:
         """Return mae, mse, rmse and r2."""
+        _check_counted(self._weight)
         mse = self._squared / self._weight
         variance = self._sum_of_squares / self._weight - (self._sum / self._weight) ** 2
         found = {
@@ -227,8 +230,16 @@ def check_finite(prediction: Array, name: str) -> None:
         bad = int((~np.isfinite(prediction)).sum())
         raise errors.ModelError(
             f"The model's predictions are not finite. Received: {bad} of "
-            f"{prediction.size} values of output {name!r} are NaN or infinite. Look for "
-            "NaN in its weights, or train it with a lower learning rate."
+            f"{prediction.size} values of output {name!r} are NaN or infinite. Look "
+            "for NaN in its weights, or train it with a lower learning rate."
+        )
+
+
+def _check_counted(weight: float) -> None:
+    if not weight > 0:
+        raise errors.DataError(
+            "Nothing counts in this part. Received: examples whose weights add up to "
+            f"{weight:g}. Give some of them a weight, or a class that is not ignored."
         )
 
 
@@ -247,4 +258,6 @@ def _broadcast(weight: Array | None, shape: tuple[int, ...]) -> Array:
 
 
 def _ratio(part: Array, whole: Array) -> Array:
-    return np.divide(part, whole, out=np.zeros_like(part, dtype=float), where=whole > 0)
+    found = np.zeros_like(part, dtype=np.float64)
+    np.divide(part, whole, out=found, where=whole > 0)
+    return found

@@ -18,35 +18,11 @@ import keras
 import numpy as np
 
 from tfcompress import errors
-from tfcompress.data import measures
+from tfcompress.data import metric_names
 from tfcompress.data.datasets import Dataset
 from tfcompress.data.tasks import OutputTask, Task
 
 _PROBABILITIES = ("softmax", "sigmoid")
-_UP = (
-    "accuracy", "acc", "auc", "precision", "recall", "f1", "fbeta", "iou", "dice",
-    "score", "r2", "similarity", "match",
-)  # fmt: skip
-_DOWN = ("error", "loss", "entropy", "divergence", "distance", "hinge", "mae", "mse")
-
-# What people call our metrics, by the words that Keras accepts in `compile`.
-_ALIASES = {
-    "acc": "accuracy",
-    "categorical_accuracy": "accuracy",
-    "sparse_categorical_accuracy": "accuracy",
-    "binary_accuracy": "accuracy",
-    "mean_absolute_error": "mae",
-    "meanabsoluteerror": "mae",
-    "mean_squared_error": "mse",
-    "meansquarederror": "mse",
-    "root_mean_squared_error": "rmse",
-    "rootmeansquarederror": "rmse",
-    "r2_score": "r2",
-    "mean_io_u": "mean_iou",
-    "miou": "mean_iou",
-    "top_k_categorical_accuracy": "top5_accuracy",
-    "sparse_top_k_categorical_accuracy": "top5_accuracy",
-}
 
 
 def complete(model: keras.Model, dataset: Dataset) -> Task:
@@ -66,35 +42,11 @@ def complete(model: keras.Model, dataset: Dataset) -> Task:
             compiled_loss=loss,
             loss_weight=float(weights.get(name) or output.loss_weight),
             from_logits=logits,
+            units=_units(model, i),
         )
         metric = None if output.stated else found.get(name)
-        outputs[name] = _with_metric(completed, metric)
+        outputs[name] = metric_names.with_compiled(completed, metric)
     return Task(outputs=outputs, named=dataset.task.named)
-
-
-def with_options(
-    task: Task, *, loss: str | None = None, metric: str | None = None
-) -> Task:
-    """Return the task with the loss and metric that the user states.
-
-    Args:
-        task: The data set's own task.
-        loss: A Keras loss by name.
-        metric: A metric by name, with its direction if it is none of ours: "iou:max".
-            For one of several outputs: "head.mae".
-
-    Raises:
-        ConfigError: If nobody knows the loss, the metric or its direction.
-    """
-    outputs = dict(task.outputs)
-    name = next(iter(outputs))
-    if metric is not None and "." in metric and metric.split(".")[0] in outputs:
-        name, metric = metric.split(".", 1)
-    if loss is not None:
-        outputs[name] = dataclasses.replace(outputs[name], compiled_loss=_known(loss))
-    if metric is not None:
-        outputs[name] = _stated_metric(outputs[name], metric)
-    return dataclasses.replace(task, outputs=outputs)
 
 
 def paired(task: Task, names: list[str]) -> dict[str, OutputTask]:
@@ -109,91 +61,8 @@ def paired(task: Task, names: list[str]) -> dict[str, OutputTask]:
         return dict(zip(names, task.outputs.values(), strict=True))
     raise errors.DataError(
         "The labels do not pair with the model's outputs. Received: labels for "
-        f"{', '.join(task.outputs)}; the model has {', '.join(names)}. Give y as a dict "
-        "by output name."
-    )
-
-
-def _with_metric(output: OutputTask, compiled: Any) -> OutputTask:
-    """Take the first metric of the compiled model."""
-    for metric in compiled if isinstance(compiled, list | tuple) else [compiled]:
-        if metric is None:
-            continue
-        name = _metric_name(metric)
-        if name in measures.METRICS[output.kind] and not _unlike_ours(metric, name):
-            return _ours(output, name)
-        return dataclasses.replace(
-            output,
-            metric=name,
-            higher_is_better=_direction(name),
-            compiled_metric=keras.metrics.get(metric),
-        )
-    return output
-
-
-def _stated_metric(output: OutputTask, text: str) -> OutputTask:
-    name, _, direction = text.partition(":")
-    name = _ALIASES.get(name.lower(), name.lower())
-    if name in measures.METRICS[output.kind] and not direction:
-        return dataclasses.replace(_ours(output, name), stated=True)
-    if direction not in ("", "max", "min"):
-        raise errors.ConfigError(
-            f"The metric's direction is unknown. Received: --metric {text!r}. Write "
-            f"'{name}:max' or '{name}:min'."
-        )
-    try:
-        metric = keras.metrics.get(name)
-    except ValueError as error:
-        ours = ", ".join(measures.METRICS[output.kind])
-        raise errors.ConfigError(
-            f"There is no such metric. Received: --metric {text!r}; a {output.kind} task "
-            f"has {ours}, or any metric of keras.metrics by name."
-        ) from error
-    better = direction == "max" if direction else _direction(name)
-    return dataclasses.replace(
-        output,
-        metric=name,
-        higher_is_better=better,
-        compiled_metric=metric,
-        stated=True,
-    )
-
-
-def _ours(output: OutputTask, name: str) -> OutputTask:
-    better = measures.METRICS[output.kind][name]
-    return dataclasses.replace(output, metric=name, higher_is_better=better)
-
-
-def _metric_name(metric: Any) -> str:
-    name = metric if isinstance(metric, str) else getattr(metric, "name", None)
-    name = str(name or getattr(metric, "__name__", "metric")).lower()
-    return _ALIASES.get(name, name)
-
-
-def _unlike_ours(metric: Any, name: str) -> bool:
-    """Tell whether a metric has our name but settings that ours does not have."""
-    if not isinstance(metric, keras.metrics.Metric):
-        return False
-    config = metric.get_config()
-    k = config.get("k", 5)
-    threshold = config.get("threshold", 0.5)
-    return (name == "top5_accuracy" and k != 5) or threshold not in (None, 0.5, 0)
-
-
-def _direction(name: str) -> bool:
-    """Guess a direction from the words of a metric's name.
-
-    Raises:
-        ConfigError: If no word tells it.
-    """
-    lowered = name.lower()
-    if any(word in lowered for word in _DOWN):
-        return False
-    if any(word in lowered for word in _UP):
-        return True
-    raise errors.ConfigError(
-        f"Nobody knows whether more is better. Received: the compiled metric {name!r}. "
-        f"State it with `--metric {name}:max` or `--metric {name}:min`."
+        f"{', '.join(task.outputs)}; the model has {', '.join(names)}. Give y as a "
+        "dict by output name."
     )
 
 
@@ -213,8 +82,15 @@ def _from_logits(
     return _looks_like_logits(model, index, output, dataset)
 
 
+def _units(model: keras.Model, index: int) -> int | None:
+    """Return the width of an output, where it is known."""
+    outputs = getattr(model, "outputs", None) or []
+    shape = tuple(outputs[index].shape) if index < len(outputs) else ()
+    return int(shape[-1]) if len(shape) > 1 and shape[-1] is not None else None
+
+
 def _last_activation(model: keras.Model, index: int) -> str | None:
-    """Return the name of the function that makes an output, where the graph shows it."""
+    """Return the name of the function that makes an output, if the graph shows it."""
     try:
         tensor = model.outputs[index]
         operation = tensor._keras_history.operation  # noqa: SLF001 - no public way
@@ -232,7 +108,7 @@ def _last_activation(model: keras.Model, index: int) -> str | None:
 def _looks_like_logits(
     model: keras.Model, index: int, output: OutputTask, dataset: Dataset
 ) -> bool:
-    """Run a few examples: probabilities lie in [0, 1] and, if exclusive, add up to 1."""
+    """Try a few examples: probabilities lie in [0, 1]; of one class, they add up to 1."""
     x = next(iter(dataset.calibration(8, batch_size=8)))
     found = model(x, training=False)
     if isinstance(found, Mapping):
@@ -267,14 +143,3 @@ def _by_output(value: Any, names: list[str], *, lists: bool = False) -> dict[str
             return dict(zip(names, value, strict=True))
         return {}
     return dict.fromkeys(names, value)
-
-
-def _known(loss: str) -> str:
-    try:
-        keras.losses.get(loss)
-    except ValueError as error:
-        raise errors.ConfigError(
-            f"There is no such loss. Received: --loss {loss!r}. Use a name of "
-            "keras.losses, such as 'sparse_categorical_crossentropy' or 'mse'."
-        ) from error
-    return loss

@@ -32,8 +32,8 @@ def find(text: str) -> Any:
         module = importlib.import_module(module_name)
     except (ImportError, ValueError) as error:
         raise errors.ConfigError(
-            f"A module cannot be imported. Received: {text!r} ({error}). Check the name "
-            "before the colon, and that you run in the folder that holds it."
+            f"A module cannot be imported. Received: {text!r} ({error}). Check the "
+            "name before the colon, and that you run in the folder that holds it."
         ) from error
     try:
         found: Any = module
@@ -41,7 +41,7 @@ def find(text: str) -> Any:
             found = getattr(found, part)
     except AttributeError as error:
         raise errors.ConfigError(
-            f"There is no such function. Received: {text!r}; module {module_name!r} has "
-            f"no {name!r}. Check the name after the colon."
+            f"There is no such function. Received: {text!r}; module {module_name!r} "
+            f"has no {name!r}. Check the name after the colon."
         ) from error
     return found

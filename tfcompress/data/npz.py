@@ -1,8 +1,8 @@
 """Read a ``.npz`` file of arrays.
 
 Keys: ``x_train``, ``y_train``, ``x_test``, ``y_test``; optional ``x_validation``,
-``y_validation`` (or ``_val``), sample weights ``w_train``, ``w_validation``, ``w_test``,
-and ``class_names``.  Several inputs or outputs have a name behind a slash:
+``y_validation`` (or ``_val``), sample weights ``w_train``, ``w_validation``,
+``w_test``, and ``class_names``.  Several inputs or outputs have a name behind a slash:
 ``x_train/left``, ``y_train/age``.
 """
 

@@ -1,8 +1,9 @@
 """Keras losses and metrics of a task, taking the labels as a data set yields them.
 
-A data set yields class numbers.  A loss that wants one-hot rows (the compiled model's
-``CategoricalCrossentropy`` with label smoothing, say) is wrapped, so that it keeps its
-settings and nobody has to encode labels twice.
+A data set yields class numbers.  A compiled ``CategoricalCrossentropy`` becomes its
+sparse twin; any other loss that wants one-hot rows (label smoothing, focal) is wrapped
+and keeps its settings, so nobody has to encode labels twice.  Plain Keras objects are
+preferred: a model compiled with them loads where tfcompress is not installed.
 """
 
 from __future__ import annotations
@@ -32,9 +33,13 @@ class OneHotLoss(keras.losses.Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Encode, then ask the inner loss for the loss of each example."""
+        y_pred = keras.ops.convert_to_tensor(y_pred)
         labels = keras.ops.cast(y_true, "int32")
         encoded = keras.ops.one_hot(labels, self.num_classes, dtype=y_pred.dtype)
-        return _function(self.loss)(encoded, y_pred)
+        inner = self.loss
+        return (inner.call if isinstance(inner, keras.losses.Loss) else inner)(
+            encoded, y_pred
+        )
 
     def get_config(self) -> dict[str, Any]:
         """Return the settings for saving."""
@@ -52,7 +57,7 @@ class OneHotLoss(keras.losses.Loss):
 
 
 class FunctionLoss(keras.losses.Loss):
-    """A loss function of (y_true, y_pred) as a `keras.losses.Loss`."""
+    """A user's loss function of (y_true, y_pred) as a `keras.losses.Loss`."""
 
     def __init__(self, function: Callable[[Any, Any], Any], **settings: Any) -> None:
         super().__init__(**{"name": _name(function), **settings})
@@ -66,125 +71,69 @@ class FunctionLoss(keras.losses.Loss):
 
 
 def loss(output: OutputTask) -> keras.losses.Loss:
-    """Return the compiled model's loss, fitted to class numbers, or the task's default."""
+    """Return the compiled model's loss, fitted to class numbers, or the default."""
     if output.compiled_loss is None:
-        return _default_loss(output)
-    chosen = keras.losses.get(output.compiled_loss)
-    if _wants_one_hot(chosen, output):
-        reduction = getattr(chosen, "reduction", "sum_over_batch_size")
-        return OneHotLoss(chosen, output.num_classes or 2, reduction=reduction)
-    return chosen if isinstance(chosen, keras.losses.Loss) else FunctionLoss(chosen)
+        return _default(output)
+    chosen = _as_object(keras.losses.get(output.compiled_loss))
+    if not _wants_one_hot(chosen, output):
+        return chosen
+    if type(chosen) is keras.losses.CategoricalCrossentropy:
+        config = chosen.get_config()
+        if not config["label_smoothing"] and config["axis"] == -1:
+            return keras.losses.SparseCategoricalCrossentropy(
+                from_logits=config["from_logits"],
+                ignore_class=output.ignore_class,
+                reduction=config["reduction"],
+            )
+    return OneHotLoss(chosen, output.num_classes or 2, reduction=chosen.reduction)
 
 
 def metrics(output: OutputTask) -> list[keras.metrics.Metric]:
     """Return fresh Keras metrics to watch while training."""
     if output.kind == "regression":
         return [keras.metrics.MeanAbsoluteError(name="mae")]
-    threshold = 0.0 if output.from_logits else 0.5
-    if output.kind == "multilabel" or output.num_classes == 1:
+    if output.kind == "multilabel" or output.units == 1:
+        threshold = 0.0 if output.from_logits else 0.5
         return [keras.metrics.BinaryAccuracy(threshold=threshold, name="accuracy")]
-    if output.kind == "segmentation":
-        return [
-            keras.metrics.MeanMetricWrapper(_pixel_accuracy(output), name="accuracy")
-        ]
-    return [keras.metrics.MeanMetricWrapper(_class_accuracy(output), name="accuracy")]
-
-
-def _class_accuracy(output: OutputTask) -> Callable[[Any, Any], Any]:
-    threshold = 0.0 if output.from_logits else 0.5
-
-    def accuracy(y_true: Any, y_pred: Any) -> Any:
-        if y_pred.shape[-1] == 1:  # two classes from one sigmoid unit
-            chosen = keras.ops.cast(y_pred[..., 0] > threshold, "int32")
-        else:
-            chosen = keras.ops.argmax(y_pred, axis=-1)
-        labels = keras.ops.reshape(y_true, keras.ops.shape(chosen))
-        return keras.ops.cast(
-            keras.ops.cast(labels, "int32") == keras.ops.cast(chosen, "int32"),
-            "float32",
+    if output.kind == "classification":
+        return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+    return [
+        keras.metrics.MeanIoU(
+            num_classes=output.num_classes,
+            ignore_class=output.ignore_class,
+            sparse_y_pred=False,
+            name="mean_iou",
         )
-
-    return accuracy
-
-
-def _pixel_accuracy(output: OutputTask) -> Callable[[Any, Any], Any]:
-    accuracy = _class_accuracy(output)
-
-    def pixel_accuracy(y_true: Any, y_pred: Any) -> Any:
-        right = accuracy(y_true, y_pred)
-        if output.ignore_class is None:
-            return keras.ops.mean(right, axis=(1, 2))
-        counted = keras.ops.cast(
-            keras.ops.not_equal(
-                keras.ops.cast(y_true, "int32"), int(output.ignore_class)
-            ),
-            "float32",
-        )
-        pixels = keras.ops.maximum(keras.ops.sum(counted, axis=(1, 2)), 1.0)
-        return keras.ops.sum(right * counted, axis=(1, 2)) / pixels
-
-    return pixel_accuracy
+    ]
 
 
-def _default_loss(output: OutputTask) -> keras.losses.Loss:
+def _default(output: OutputTask) -> keras.losses.Loss:
     if output.kind == "regression":
         return keras.losses.MeanSquaredError()
-    if output.kind == "multilabel":
+    if output.kind == "multilabel" or output.units == 1:
         return keras.losses.BinaryCrossentropy(from_logits=output.from_logits)
-    return ClassCrossentropy(
+    return keras.losses.SparseCategoricalCrossentropy(
         from_logits=output.from_logits, ignore_class=output.ignore_class
     )
 
 
-@keras.saving.register_keras_serializable(package="tfcompress")
-class ClassCrossentropy(keras.losses.Loss):
-    """Cross-entropy on class numbers: sparse, or binary where the output has one unit."""
-
-    def __init__(
-        self,
-        *,
-        from_logits: bool = False,
-        ignore_class: int | None = None,
-        **settings: Any,
-    ) -> None:
-        super().__init__(**{"name": "crossentropy", **settings})
-        self.from_logits = from_logits
-        self.ignore_class = ignore_class
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        """Return the loss of each example or pixel."""
-        if y_pred.shape[-1] > 1:
-            return keras.losses.sparse_categorical_crossentropy(
-                y_true,
-                y_pred,
-                from_logits=self.from_logits,
-                ignore_class=self.ignore_class,
-            )
-        labels = keras.ops.reshape(
-            keras.ops.cast(y_true, y_pred.dtype), keras.ops.shape(y_pred)
-        )
-        return keras.losses.binary_crossentropy(
-            labels, y_pred, from_logits=self.from_logits
-        )
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the settings for saving."""
-        return {
-            **super().get_config(),
-            "from_logits": self.from_logits,
-            "ignore_class": self.ignore_class,
-        }
+def _as_object(chosen: Any) -> keras.losses.Loss:
+    """Turn Keras' loss functions into their classes, a user's into `FunctionLoss`."""
+    if isinstance(chosen, keras.losses.Loss):
+        return chosen
+    camel = "".join(part.capitalize() for part in _name(chosen).split("_"))
+    known = getattr(keras.losses, camel, None)
+    if known is not None and chosen is getattr(keras.losses, _name(chosen), None):
+        return known()
+    return FunctionLoss(chosen)
 
 
-def _wants_one_hot(chosen: Any, output: OutputTask) -> bool:
-    if output.kind not in ("classification", "segmentation"):
+def _wants_one_hot(chosen: keras.losses.Loss, output: OutputTask) -> bool:
+    """Tell whether a loss takes rows with a column per class, not class numbers."""
+    if output.kind not in ("classification", "segmentation") or output.units == 1:
         return False
-    name = _name(chosen).lower()
+    name = (type(chosen).__name__ + chosen.name).lower()
     return "sparse" not in name and (output.one_hot or "categorical" in name)
-
-
-def _function(chosen: Any) -> Callable[[Any, Any], Any]:
-    return chosen.call if isinstance(chosen, keras.losses.Loss) else chosen
 
 
 def _name(source: Any) -> str:

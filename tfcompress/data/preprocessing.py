@@ -2,7 +2,7 @@
 
 ::
 
-    raw --resize, channels--> same size --augment (training only)--> --normalise--> float32
+    raw --resize, channels--> [augment: training only] --normalise--> float32
 
     normalise(x) = (x * scale - mean) / std
 
@@ -163,7 +163,7 @@ def resolve(
 
 
 def _is_images(batch: Any) -> bool:
-    """Tell whether a batch is ``[batch, height, width, channels]`` (or has time too)."""
+    """Tell whether a batch is ``[batch, height, width, channels]``, or volumes."""
     return len(batch.shape) >= 4
 
 

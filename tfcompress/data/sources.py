@@ -25,7 +25,7 @@ from tfcompress.data import (
     fashion_mnist,
     functions,
     image_folder,
-    model_tasks,
+    metric_names,
     npz,
 )
 from tfcompress.data import preprocessing as preprocessings
@@ -75,6 +75,7 @@ def load(  # noqa: PLR0913 - one argument per command-line option
         ConfigError: If a setting cannot be read.
     """
     if isinstance(spec, Dataset):
+        _check_kind(spec, task)
         dataset = spec
     else:
         dataset = _source(str(spec))(
@@ -92,17 +93,19 @@ def load(  # noqa: PLR0913 - one argument per command-line option
         dataset,
         preprocessing=chosen,
         augmentation=augment or dataset.augmentation,
-        task=model_tasks.with_options(dataset.task, loss=loss, metric=metric),
+        task=metric_names.with_options(dataset.task, loss=loss, metric=metric),
     )
     _check_images(dataset)
     return dataset.limited(limit, seed=seed)
 
 
 def sized_for(dataset: Dataset, model: keras.Model) -> Dataset:
-    """Bring images to the size and channels of a model's input, unless stated.
+    """Bring the images of a folder to the size of a model's input, unless stated.
 
     Args:
-        dataset: For instance an image folder that was loaded without a size.
+        dataset: For instance an image folder that was loaded without a size; arrays
+            have a size of their own, and another one is an error, not a reason to
+            resize.
         model: A model with one input, ``[batch, height, width, channels]``.
 
     Returns:
@@ -111,7 +114,8 @@ def sized_for(dataset: Dataset, model: keras.Model) -> Dataset:
     """
     inputs = getattr(model, "inputs", None) or []
     shape = tuple(inputs[0].shape[1:]) if len(inputs) == 1 else ()
-    if len(shape) != 3 or not dataset.pictures:
+    files = isinstance(dataset.splits["train"], image_folder.ImageSplit)
+    if len(shape) != 3 or not files:
         return dataset
     preprocessing = dataset.preprocessing
     if preprocessing.image_size is None and None not in shape[:2]:
@@ -134,10 +138,18 @@ def _source(spec: str) -> Callable[..., Dataset]:
         return functools.partial(functions.load, spec)
     near = difflib.get_close_matches(spec, NAMED, n=1)
     raise errors.DataError(
-        f"There is no such data set. Received: --data {spec!r}. Use {', '.join(NAMED)}, "
-        "a .npz file, an image folder, or package.module:function."
+        f"There is no such data set. Received: --data {spec!r}. Use "
+        f"{', '.join(NAMED)}, a .npz file, an image folder, or package.module:function."
         + (f" Did you mean {near[0]!r}?" if near else "")
     )
+
+
+def _check_kind(dataset: Dataset, task: str | None) -> None:
+    if task not in (None, dataset.task.kind):
+        raise errors.DataError(
+            f"The data set has a task of its own. Received: task={task!r} for "
+            f"{dataset.name!r}, whose task is {dataset.task.kind!r}. Leave it out."
+        )
 
 
 def _check_images(dataset: Dataset) -> None:
@@ -148,6 +160,6 @@ def _check_images(dataset: Dataset) -> None:
     shapes = ", ".join(str(shape) for shape in dataset.input_shapes)
     raise errors.DataError(
         "Only images can be resized or converted. Received: an image size or channels "
-        f"for examples of shape {shapes}; expected [height, width, channels]. Leave the "
-        "setting out, or add the channel axis: `x = x[..., None]`."
+        f"for examples of shape {shapes}; expected [height, width, channels]. Leave "
+        "the setting out, or add the channel axis: `x = x[..., None]`."
     )

@@ -1,7 +1,7 @@
 """A part of a data set: examples by number, streamed in any order.
 
-The order is given from outside (`sampling.epoch_order`), so every source is shuffled the
-same way and nothing keeps a shuffle buffer.  `ArraySplit` holds its arrays once, as
+The order is given from outside (`sampling.epoch_order`), so every source is shuffled
+the same way and nothing keeps a shuffle buffer.  `ArraySplit` holds its arrays once, as
 tensors in main memory; epochs, held-out parts and samples are lists of row numbers into
 them, and conversion to float32 happens batch by batch.
 """

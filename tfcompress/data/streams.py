@@ -76,14 +76,22 @@ class StreamSplit:
 
         def number(index: Any, example: Any) -> Any:
             x, *rest = example
-            return places[index], (preprocessing.resize_batch(x), *rest)
+            resized = tf.nest.map_structure(
+                lambda leaf: (
+                    preprocessing.resize(leaf) if leaf.shape.rank == 3 else leaf
+                ),
+                x,
+            )
+            return places[index], (resized, *rest)
 
         stream = self.stream.enumerate().filter(lambda i, _: places[i] >= 0)
         if (np.diff(order) < 0).any():
             seed = zlib.crc32(order.tobytes())
             buffer = min(_BUFFER, len(order))
             stream = stream.shuffle(buffer, seed=seed, reshuffle_each_iteration=False)
-        return stream.batch(batch_size).map(number)
+        stream = stream.map(number, num_parallel_calls=tf.data.AUTOTUNE)
+        batches = tf.data.experimental.assert_cardinality(-(-len(order) // batch_size))
+        return stream.batch(batch_size).apply(batches)
 
     def take(self, rows: sampling.Indices) -> StreamSplit:
         """Return the part made of these examples."""

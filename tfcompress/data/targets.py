@@ -110,6 +110,7 @@ def _misfit(
     y: npt.NDArray[Any], kind: str, name: str, expected: str
 ) -> errors.DataError:
     return errors.DataError(
-        f"The labels do not fit the task {kind!r}. Received: {name} of shape {y.shape}, "
-        f"{y.dtype}; expected {expected}. Correct the labels or choose another `--task`."
+        f"The labels do not fit the task {kind!r}. Received: {name} of shape "
+        f"{y.shape}, {y.dtype}; expected {expected}. Correct the labels or choose "
+        "another `--task`."
     )

@@ -43,6 +43,7 @@ class OutputTask:
         from_logits: Whether the output is raw scores, before softmax or sigmoid.
         ignore_class: Class number that does not count (unlabelled pixels).
         one_hot: Whether the source's labels were one-hot, for losses that want them so.
+        units: Width of the model's output; None: not known yet.
         loss_weight: Weight of this output's loss.
         stated: Whether the user chose the metric; then a compiled one does not count.
         compiled_loss: The model's own Keras loss or function, or a name; None: default.
@@ -57,6 +58,7 @@ class OutputTask:
     from_logits: bool = False
     ignore_class: int | None = None
     one_hot: bool = False
+    units: int | None = None
     loss_weight: float = 1.0
     stated: bool = False
     compiled_loss: Any = None
@@ -166,7 +168,7 @@ class Task:
         return self.primary.num_classes
 
     def loss(self) -> Any:
-        """Return the Keras loss that takes this data set's labels (nested like them)."""
+        """Return the Keras loss of this data set's labels (nested like them)."""
         from tfcompress.data import objectives
 
         return self._nested({k: objectives.loss(o) for k, o in self.outputs.items()})
