@@ -173,13 +173,13 @@ def test_hostile_names_do_not_break_the_markdown(tmp_path):
 
 
 def test_a_bare_run_has_no_empty_sections(tmp_path):
-    """One convert record: its file, how to repeat it, and what is missing."""
+    """One convert record: its score, its file, how to repeat it, and what is missing."""
     (tmp_path / "convert.json").write_text(
         (runs.FASHION / "convert.json").read_text("utf-8"), encoding="utf-8"
     )
     built = report.build(tmp_path)
     page = Page(report.to_html(built))
-    assert page.ids == ["summary", "files", "reproduce", "missing"]
+    assert page.ids == ["summary", "steps", "files", "reproduce", "missing"]
     assert "\n## Parity" not in report.to_markdown(built)
 
 

@@ -96,8 +96,9 @@ def accuracy_against_cost(
         axes.axhline(baseline, color="#777777", linestyle=":", label="original")
     _percent(axes.xaxis)
     _percent(axes.yaxis)
+    axes.set_xticks(sorted({cost for curve in points.values() for cost in curve}))
     axes.invert_xaxis()  # the further right, the more was removed
-    _legend(axes)
+    _legend(figure)
     return _save(figure, path)
 
 
@@ -138,7 +139,7 @@ def bars(
     if baseline is not None:
         axes.axhline(baseline, color="#777777", linestyle=":", label="original")
     _percent(axes.yaxis)
-    _legend(axes)
+    _legend(figure)
     return _save(figure, path)
 
 
@@ -216,13 +217,12 @@ def _axes(x_label: str, y_label: str, title: str) -> tuple[Any, Any]:
 
 
 def _percent(axis: Any) -> None:
-    from matplotlib.ticker import PercentFormatter
-
-    axis.set_major_formatter(PercentFormatter(xmax=1.0, symbol=" %"))
+    axis.set_major_formatter(lambda value, _position: f"{100 * value:.4g} %")
 
 
-def _legend(axes: Any) -> None:
-    axes.legend(frameon=False)
+def _legend(figure: Any) -> None:
+    """Put the names above the axes, where no line or bar can be."""
+    figure.legend(loc="outside upper center", ncols=4, frameon=False)
 
 
 def _save(figure: Any, path: files.PathLike) -> pathlib.Path:
