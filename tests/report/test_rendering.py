@@ -173,7 +173,7 @@ def test_hostile_names_do_not_break_the_markdown(tmp_path):
 
 
 def test_a_bare_run_has_no_empty_sections(tmp_path):
-    """One convert record: its score, its file, how to repeat it, and what is missing."""
+    """One convert record: its score, its file, and what is missing."""
     (tmp_path / "convert.json").write_text(
         (runs.FASHION / "convert.json").read_text("utf-8"), encoding="utf-8"
     )

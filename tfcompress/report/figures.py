@@ -96,7 +96,9 @@ def accuracy_against_cost(
         axes.axhline(baseline, color="#777777", linestyle=":", label="original")
     _percent(axes.xaxis)
     _percent(axes.yaxis)
-    axes.set_xticks(sorted({cost for curve in points.values() for cost in curve}))
+    axes.set_xticks(
+        sorted({round(cost, 2) for curve in points.values() for cost in curve})
+    )
     axes.invert_xaxis()  # the further right, the more was removed
     _legend(figure)
     return _save(figure, path)

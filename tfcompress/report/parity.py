@@ -9,6 +9,8 @@ from tfcompress.report import formats
 from tfcompress.report.reading import Reader
 from tfcompress.report.records import Score, Stage
 
+AT_LEAST, AT_MOST = "\N{GREATER-THAN OR EQUAL TO}", "\N{LESS-THAN OR EQUAL TO}"
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LayerError:
@@ -77,34 +79,31 @@ class Parity:
         """The table: what, measured, required."""
         either = self.tflite or self.keras
         metric = either.metric.replace("_", " ") if either else "metric"
-        keras = self.keras.value if self.keras else None
-        tflite = self.tflite.value if self.tflite else None
         snr = formats.NOTHING if self.snr_db is None else f"{self.snr_db:.1f} dB"
         examples = f"{self.num_examples:,} ({self.split})" if self.num_examples else ""
-        original = (
-            "change from the original",
-            self._change(self.drop_from_original),
-            self._most(self.max_drop_from_original),
-        )
-        return [
-            (
-                f"{metric}, Keras model",
-                formats.score(keras, fraction=self.fraction),
-                "",
-            ),
-            (f"{metric}, .tflite", formats.score(tflite, fraction=self.fraction), ""),
+        agreement = formats.percent(self.agreement, 2)
+        least = self.min_agreement
+        rows = [
+            (f"{metric}, Keras model", self._value(self.keras), ""),
+            (f"{metric}, .tflite", self._value(self.tflite), ""),
             ("change", self._change(self.drop), self._most(self.max_drop)),
-            *([original] if self.drop_from_original is not None else []),
+            (
+                "change from the original",
+                self._change(self.drop_from_original),
+                self._most(self.max_drop_from_original),
+            ),
             (
                 "top-1 agreement",
-                formats.percent(self.agreement, 2),
-                f"\N{GREATER-THAN OR EQUAL TO} {formats.percent(self.min_agreement, 2)}"
-                if self.min_agreement
-                else "",
+                agreement,
+                f"{AT_LEAST} {formats.percent(least, 2)}" if least else "",
             ),
             ("signal to noise of the outputs", snr, ""),
             ("examples compared", examples or formats.NOTHING, ""),
         ]
+        return [row for row in rows if row[1] != formats.NOTHING or row[2]]
+
+    def _value(self, score: Score | None) -> str:
+        return formats.score(score.value if score else None, fraction=self.fraction)
 
     def _change(self, drop: float | None) -> str:
         change = None if drop is None else self._sign * drop
@@ -113,11 +112,7 @@ class Parity:
     def _most(self, limit: float | None) -> str:
         if limit is None:
             return ""
-        sign = (
-            "\N{GREATER-THAN OR EQUAL TO}"
-            if self._sign < 0
-            else "\N{LESS-THAN OR EQUAL TO}"
-        )
+        sign = AT_LEAST if self._sign < 0 else AT_MOST
         return f"{sign} {self._change(limit)}"
 
     @property
@@ -137,6 +132,8 @@ def read_parity(stage: Stage, *, of: str | None = None) -> Parity | None:
         reader.refuse("passed", None, "true or false")
     examples = reader.number("num_examples")
     keras, tflite = _score(reader, "keras"), _score(reader, "tflite")
+    settings = Reader(stage.record.file, stage.config, "config")
+    layers = reader.items("worst_layers")
     return Parity(
         stage=stage.name,
         of=of,
@@ -146,17 +143,15 @@ def read_parity(stage: Stage, *, of: str | None = None) -> Parity | None:
         tflite=tflite,
         drop=_drop(reader.number("drop"), keras, tflite),
         max_drop=reader.number("max_drop"),
-        agreement=reader.number("top1_agreement", "agreement"),
+        agreement=reader.number("top1_agreement"),
         min_agreement=reader.number("min_agreement"),
         snr_db=reader.number("snr_db"),
         num_examples=None if examples is None else int(examples),
         per_class_drop=_by_name(reader.inside("per_class_drop")),
-        worst_layers=tuple(_layer(item) for item in reader.items("worst_layers")),
+        worst_layers=tuple(_layer(item) for item in layers),
         reasons=tuple(reader.texts("reasons")),
         drop_from_original=stage.details.number("drop_from_original"),
-        max_drop_from_original=Reader(stage.record.file, stage.config, "config").number(
-            "max_drop_from_original"
-        ),
+        max_drop_from_original=settings.number("max_drop_from_original"),
         broken=_broken(stage),
     )
 
