@@ -16,10 +16,11 @@ The rules themselves stand in `layer_rules` and `tensor_rules`; `rule_table` joi
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tfcompress.graph import atoms as _atoms
 from tfcompress.graph.atoms import AtomTable, Channels, IntArray
@@ -28,7 +29,7 @@ from tfcompress.graph.reading import Call, FlatModel
 
 PRODUCES, CONSUMES, SCALES, FOLLOWS = "produces", "consumes", "scales", "follows"
 
-Weights = Mapping[str, FloatArray]
+Weights = Mapping[str, npt.NDArray[Any]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -220,8 +221,8 @@ class LayerCall:
 Rule = Callable[[LayerCall], Effect]
 
 
-def weights_of(layer: Any) -> dict[str, FloatArray]:
-    """Return the weights of a layer by their short names, as float64.
+def weights_of(layer: Any) -> Weights:
+    """Return the weights of a layer by their short names, each read when asked for.
 
     Example:
         >>> import keras
@@ -229,8 +230,23 @@ def weights_of(layer: Any) -> dict[str, FloatArray]:
         >>> dense.build((None, 3))
         >>> sorted(weights_of(dense))
         ['bias', 'kernel']
+        >>> weights_of(dense)["kernel"].shape
+        (3, 2)
     """
-    return {
-        variable.name: np.asarray(variable.numpy(), np.float64)
-        for variable in getattr(layer, "variables", ())
-    }
+    return _LazyWeights({v.name: v for v in getattr(layer, "variables", ())})
+
+
+class _LazyWeights(Mapping[str, npt.NDArray[Any]]):
+    """Reads a variable on first use: most rules look at one small weight of many."""
+
+    def __init__(self, variables: Mapping[str, Any]) -> None:
+        self._variables = variables
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        return np.asarray(self._variables[name].numpy())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._variables)
+
+    def __len__(self) -> int:
+        return len(self._variables)

@@ -13,7 +13,7 @@ For each layer that consumes removed channels with constants ``c``:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -174,17 +174,22 @@ def _counts(target: FoldTarget, level: int) -> BoolArray | bool:
     return True if level == LOST else target.value != 0
 
 
-def apply_shifts(
-    graph: LayerGraph, kept: BoolArray, weights: Mapping[str, dict[str, FloatArray]]
-) -> None:
-    """Add the shifts to full-size weights, by layer and short name, in place."""
+def shifted_weights(
+    graph: LayerGraph, kept: BoolArray
+) -> dict[str, dict[str, FloatArray]]:
+    """Return the full-size biases and means after folding, by layer and short name."""
+    found: dict[str, dict[str, FloatArray]] = {}
     for target, shift in shifts(graph, kept):
-        if target.into == MEAN:
-            for norm in target.norms:
-                weights[norm]["moving_mean"] = weights[norm]["moving_mean"] - shift
-        else:
-            own = weights[target.layer]
-            own["bias"] = own.get("bias", np.zeros(shift.shape)) + shift
+        places = (
+            [(norm, "moving_mean", -shift) for norm in target.norms]
+            if target.into == MEAN
+            else [(target.layer, "bias", shift)]
+        )
+        for layer, name, change in places:
+            before = weights_of(graph.layers[layer])
+            base = before[name] if name in before else np.zeros(shift.shape)
+            found.setdefault(layer, {})[name] = base + change
+    return found
 
 
 def new_biases(graph: LayerGraph, kept: BoolArray) -> list[FoldTarget]:

@@ -21,6 +21,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
 from tfcompress.graph.atoms import Channels, IntArray
 from tfcompress.graph.channel_rules import (
@@ -129,9 +130,10 @@ def _has_border(layer: Any) -> bool:
     return layer.padding != "valid" and any(size > 1 for size in layer.kernel_size)
 
 
-def _sum_window(kernel: FloatArray) -> FloatArray:
+def _sum_window(kernel: npt.NDArray[Any]) -> FloatArray:
     """Sum a kernel over its window: ``[*window, a, b]`` to ``[a, b]``."""
-    summed: FloatArray = np.sum(kernel, axis=tuple(range(kernel.ndim - 2)))
+    window = tuple(range(kernel.ndim - 2))
+    summed: FloatArray = np.sum(kernel, axis=window, dtype=np.float64)
     return summed
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import keras
 
+from tfcompress.graph.folding import shifted_weights
 from tfcompress.graph.plans import PruningPlan
 from tfcompress.graph.rebuilding import rebuild
-from tfcompress.graph.surgery import bias_edits, copy_weights, shifted_weights
+from tfcompress.graph.surgery import bias_edits, copy_weights
 from tfcompress.graph.tracing import LayerGraph, as_graph
 
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from tfcompress.graph import folding
 from tfcompress.graph.atoms import IntArray
-from tfcompress.graph.channel_rules import Axis, weights_of
+from tfcompress.graph.channel_rules import Axis
 from tfcompress.graph.constants import FloatArray
 from tfcompress.graph.folding import FoldReport
 from tfcompress.graph.plans import PruningPlan
@@ -85,7 +85,7 @@ def prune_model(
     new, layers, notes = rebuild(
         graph.model, graph.flat, _edits(graph, kept, fold_constants=fold_constants)
     )
-    shifted = shifted_weights(graph, kept) if fold_constants else {}
+    shifted = folding.shifted_weights(graph, kept) if fold_constants else {}
     for name, layer in layers.items():
         copy_weights(graph, name, layer, kept=kept, shifted=shifted.get(name, {}))
     return new, SurgeryReport(
@@ -95,22 +95,6 @@ def prune_model(
         folded=tuple(folding.report(graph, kept)) if fold_constants else (),
         notes=tuple(notes),
     )
-
-
-def shifted_weights(graph: LayerGraph, kept: BoolArray) -> dict[str, dict[str, Any]]:
-    """Return the full-size biases and means after folding, by layer and short name."""
-    touched = {
-        name
-        for target, _ in folding.shifts(graph, kept)
-        for name in (target.layer, *target.norms)
-    }
-    before = {name: weights_of(graph.layers[name]) for name in touched}
-    weights = {name: dict(own) for name, own in before.items()}
-    folding.apply_shifts(graph, kept, weights)
-    return {
-        name: {key: v for key, v in own.items() if v is not before[name].get(key)}
-        for name, own in weights.items()
-    }
 
 
 def bias_edits(graph: LayerGraph, kept: BoolArray) -> dict[str, dict[str, Any]]:
@@ -158,7 +142,7 @@ def copy_weights(
     old = graph.layers[name]
     if old is layer or not hasattr(old, "variables"):
         return
-    axes = _weight_axes(graph).get(name, {})
+    axes = graph.weight_axes.get(name, {})
     sources = _pairs(old, layer)
     for variable in layer.variables:
         source = sources.get(id(variable))
@@ -183,15 +167,6 @@ def _pairs(old: Any, new: Any) -> dict[int, Any]:
         return {id(b): a for a, b in zip(old.variables, new.variables, strict=True)}
     by_name = {variable.name: variable for variable in old.variables}
     return {id(b): by_name[b.name] for b in new.variables if b.name in by_name}
-
-
-def _weight_axes(
-    graph: LayerGraph,
-) -> dict[str, Mapping[str, tuple[Axis | None, ...]]]:
-    found: dict[str, Mapping[str, tuple[Axis | None, ...]]] = {}
-    for call, effect in zip(graph.flat.calls, graph.effects, strict=True):
-        found.setdefault(call.name, effect.weights)
-    return found
 
 
 def _new_bias_axes(graph: LayerGraph, name: str) -> tuple[Axis | None, ...]:

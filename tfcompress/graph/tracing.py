@@ -16,7 +16,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -27,7 +27,7 @@ from keras import tree
 from tfcompress import errors, files
 from tfcompress.graph import rule_table
 from tfcompress.graph.atoms import AtomClasses, AtomTable, Channels
-from tfcompress.graph.channel_rules import Effect, LayerCall
+from tfcompress.graph.channel_rules import Axis, Effect, LayerCall
 from tfcompress.graph.constants import Constants
 from tfcompress.graph.groups import ChannelGroup, find_groups, pinned_layers
 from tfcompress.graph.reading import Call, FlatModel, Ref, Tensor, read_model
@@ -109,6 +109,14 @@ class LayerGraph:
     def constants(self) -> tuple[Constants | None, ...]:
         """Return for each tensor the constant of each channel, should it be removed."""
         return _constants(self)
+
+    @functools.cached_property
+    def weight_axes(self) -> dict[str, Mapping[str, tuple[Axis | None, ...]]]:
+        """Return for each layer what its weights have on their axes."""
+        found: dict[str, Mapping[str, tuple[Axis | None, ...]]] = {}
+        for call, effect in zip(self.flat.calls, self.effects, strict=True):
+            found.setdefault(call.name, effect.weights)
+        return found
 
     @functools.cached_property
     def call_counts(self) -> Counter[str]:
