@@ -12,8 +12,8 @@ import gzip
 import os
 from typing import Any
 
+from tfcompress.tflite import file_records, metadata, parsing
 from tfcompress.tflite import macs as counting
-from tfcompress.tflite import metadata, parsing
 
 FLOAT_TYPES = ("float32", "float16", "bfloat16", "float64")
 
@@ -156,7 +156,7 @@ bytes (18 bytes) with identifier b'a mo', expected b'TFL3'. Write one with \
 
 
 def describe(
-    model: parsing.ParsedModel, content: bytes, *, name: str = "bytes"
+    model: file_records.ParsedModel, content: bytes, *, name: str = "bytes"
 ) -> Inspection:
     """Sum up a file that is parsed already; see `inspect`."""
     graph = model.subgraphs[0]
@@ -186,7 +186,9 @@ def describe(
     )
 
 
-def _operator(op: parsing.Operator, graph: parsing.Subgraph) -> OperatorRecord:
+def _operator(
+    op: file_records.Operator, graph: file_records.Subgraph
+) -> OperatorRecord:
     tensors = graph.tensors
     shapes = [tensors[i].shape if i >= 0 else () for i in op.inputs]
     first = tensors[op.outputs[0]] if op.outputs else None
@@ -204,7 +206,7 @@ def _operator(op: parsing.Operator, graph: parsing.Subgraph) -> OperatorRecord:
 
 
 def _macs(
-    op: parsing.Operator,
+    op: file_records.Operator,
     inputs: list[tuple[int, ...]],
     outputs: list[tuple[int, ...]],
 ) -> int | None:
@@ -214,7 +216,9 @@ def _macs(
         return None
 
 
-def _computes_on_floats(op: parsing.Operator, graph: parsing.Subgraph) -> bool:
+def _computes_on_floats(
+    op: file_records.Operator, graph: file_records.Subgraph
+) -> bool:
     tensors = graph.tensors
     inputs = [i for i in op.inputs if i >= 0 and tensors[i].dtype in FLOAT_TYPES]
     outputs = [i for i in op.outputs if tensors[i].dtype in FLOAT_TYPES]
@@ -225,7 +229,7 @@ def _computes_on_floats(op: parsing.Operator, graph: parsing.Subgraph) -> bool:
     return bool(inputs or outputs)
 
 
-def _tensor(tensor: parsing.Tensor) -> TensorRecord:
+def _tensor(tensor: file_records.Tensor) -> TensorRecord:
     return TensorRecord(
         name=tensor.name,
         shape=tensor.shape,
@@ -236,7 +240,7 @@ def _tensor(tensor: parsing.Tensor) -> TensorRecord:
     )
 
 
-def _scales(tensor: parsing.Tensor) -> ScalesRecord:
+def _scales(tensor: file_records.Tensor) -> ScalesRecord:
     return ScalesRecord(
         tensor=tensor.name,
         dtype=tensor.dtype,

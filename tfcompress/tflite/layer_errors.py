@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from tfcompress.tflite import parsing
+from tfcompress.tflite import file_records, parsing
 from tfcompress.tflite.running import dequantize, quantize
 from tfcompress.tflite.signal_quality import SignalQuality
 
@@ -118,7 +118,9 @@ class _Watched:
         return dequantize(self._interpreter.get_tensor(index), self._details[index])
 
 
-def _pairs(old: parsing.Subgraph, new: parsing.Subgraph) -> list[tuple[int, int]]:
+def _pairs(
+    old: file_records.Subgraph, new: file_records.Subgraph
+) -> list[tuple[int, int]]:
     """Pair the output tensors of equal operators: by order, else by tensor name."""
     old_ops, new_ops = _inner(old), _inner(new)
     if [_kind(op, old) for op in old_ops] == [_kind(op, new) for op in new_ops]:
@@ -135,16 +137,16 @@ def _pairs(old: parsing.Subgraph, new: parsing.Subgraph) -> list[tuple[int, int]
     ]
 
 
-def _inner(graph: parsing.Subgraph) -> list[parsing.Operator]:
+def _inner(graph: file_records.Subgraph) -> list[file_records.Operator]:
     """Return the operators that compute, which have a partner in the other file."""
     return [op for op in graph.operators if op.outputs and op.name not in _BORDERS]
 
 
-def _kind(op: parsing.Operator, graph: parsing.Subgraph) -> tuple[Any, ...]:
+def _kind(op: file_records.Operator, graph: file_records.Subgraph) -> tuple[Any, ...]:
     return op.name, graph.tensors[op.outputs[0]].shape
 
 
-def _added(op: parsing.Operator, ratios: Mapping[int, float]) -> float:
+def _added(op: file_records.Operator, ratios: Mapping[int, float]) -> float:
     inherited = max((ratios.get(i, 0.0) for i in op.inputs), default=0.0)
     return max(0.0, ratios[op.outputs[0]] - inherited)
 

@@ -11,7 +11,6 @@ The checks, in order, before any native code sees the file:
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 import pathlib
@@ -22,78 +21,14 @@ import numpy as np
 
 from tfcompress import errors
 from tfcompress.tflite import schema
+from tfcompress.tflite.file_records import (
+    Operator,
+    ParsedModel,
+    Signature,
+    Subgraph,
+    Tensor,
+)
 from tfcompress.tflite.flatbuffer import MalformedError, read
-
-
-@dataclasses.dataclass(frozen=True)
-class Tensor:
-    """One tensor of a subgraph.
-
-    Args:
-        shape: With the batch size that the file was written for.
-        dtype: NumPy's name of the type, or ``int4``, ``string``, ...
-        scales: One per tensor, one per channel of `axis`, or none (not quantized).
-        data: The bytes of a constant; None for what is computed.
-    """
-
-    index: int
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    scales: tuple[float, ...]
-    zero_points: tuple[int, ...]
-    axis: int
-    data: np.ndarray[Any, Any] | None
-    dynamic: bool  # a size is only known when it runs
-    sparse: bool
-    variable: bool
-
-    @property
-    def num_items(self) -> int:
-        """The number of items, for the shape in the file."""
-        return math.prod(self.shape)
-
-
-@dataclasses.dataclass(frozen=True)
-class Operator:
-    """One operator: builtin name (or ``CUSTOM:name``) and its tensors' indices."""
-
-    index: int
-    name: str
-    version: int
-    inputs: tuple[int, ...]  # -1: an optional input that is left out
-    outputs: tuple[int, ...]
-    flag: int  # first byte of the options: BATCH_MATMUL's adj_x
-
-
-@dataclasses.dataclass(frozen=True)
-class Subgraph:
-    """Tensors and operators; the first subgraph is the model, others are bodies."""
-
-    tensors: tuple[Tensor, ...]
-    operators: tuple[Operator, ...]
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Signature:
-    """Names of the inputs and outputs, each with its tensor's index."""
-
-    key: str
-    inputs: dict[str, int]
-    outputs: dict[str, int]
-    subgraph: int
-
-
-@dataclasses.dataclass(frozen=True)
-class ParsedModel:
-    """Everything that the toolkit reads from a file."""
-
-    description: str
-    subgraphs: tuple[Subgraph, ...]
-    signatures: tuple[Signature, ...]
-    metadata: dict[str, bytes]
 
 
 def read_content(source: str | os.PathLike[str] | bytes) -> tuple[bytes, str]:
@@ -149,7 +84,7 @@ def _model(raw: dict[str, Any], content: bytes) -> ParsedModel:
     )
     metadata = {}
     for item in raw["metadata"]:
-        _require(item["buffer"] < len(buffers), f"metadata {item['name']!r} has none")
+        _require(item["buffer"] < len(buffers), f"metadata {item['name']!r} has no buffer")
         metadata[item["name"]] = buffers[item["buffer"]].tobytes()
     signatures = tuple(_signature(item, subgraphs) for item in raw["signatures"])
     return ParsedModel(raw["description"], subgraphs, signatures, metadata)

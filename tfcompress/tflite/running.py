@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tfcompress import errors
-from tfcompress.tflite import metadata, parsing, probing
+from tfcompress.tflite import file_records, metadata, parsing, probing
 
 Array = np.ndarray[Any, Any]
 
@@ -180,7 +180,7 @@ def dequantize(array: Array, detail: Mapping[str, Any]) -> Array:
     return (array.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
 
 
-def _tensor_names(parsed: parsing.ParsedModel) -> dict[int, str]:
+def _tensor_names(parsed: file_records.ParsedModel) -> dict[int, str]:
     """Return the signature's name of each tensor that has one."""
     names: dict[int, str] = {}
     for signature in parsed.signatures:
