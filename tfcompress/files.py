@@ -155,7 +155,7 @@ def fingerprint(*parts: bytes | str) -> str:
 
     Example:
         >>> fingerprint("conv1", "(3, 3, 3, 16)")
-        'd6b84e46bd2af49e'
+        '499266c2279bbffa'
     """
     digest = hashlib.sha256()
     for part in parts:
