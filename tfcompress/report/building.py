@@ -182,9 +182,11 @@ def _stage_note(stage: Stage) -> StageNote:
 def _data_note(run: Run) -> DataNote:
     data = run.dataset
     task = data.values.get("task")
+    if isinstance(task, Mapping):  # in short: the labels are said once, below
+        task = ", ".join(str(task[key]) for key in ("kind", "metric") if task.get(key))
     return DataNote(
         name=data.text("name"),
-        task=None if task is None else formats.plain(task),
+        task=formats.plain(task) if task else None,
         class_names=tuple(data.texts("class_names")),
         sizes=data.inside("sizes").values,
         preprocessing=data.inside("preprocessing").values,
