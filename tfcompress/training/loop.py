@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcompress import data, errors, files
-from tfcompress.training import checkpoints, schedules, views, watching
+from tfcompress.training import checkpoints, schedules, updates, views, watching
 from tfcompress.training.acceleration import accelerate
 from tfcompress.training.settings import TrainConfig
 
@@ -115,8 +115,10 @@ class _Training:
         )
         flat = [v for v in self.fitted.trainable_variables if len(v.shape) < 2]
         optimizer.exclude_from_weight_decay(var_list=flat)
-        if _precision(self.config) == "mixed_float16":
+        if precision(self.config) == "mixed_float16":
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        if self.config.accelerate:
+            updates.fuse(optimizer)
         self.fitted.compile(
             optimizer=optimizer,
             loss=self.task.loss(),
@@ -283,7 +285,7 @@ def _steps_per_epoch(dataset: Any, config: TrainConfig) -> int:
     return steps
 
 
-def _precision(config: TrainConfig) -> str | None:
+def precision(config: TrainConfig) -> str | None:
     """Return the dtype policy: half precision where it pays, on a GPU only."""
     if config.mixed_precision == "auto":
         has_gpu = bool(tf.config.list_physical_devices("GPU"))
@@ -295,7 +297,7 @@ def _precision(config: TrainConfig) -> str | None:
 
 def _twin(model: keras.Model, config: TrainConfig) -> keras.Model:
     if config.accelerate and views.has_graph(model):
-        return accelerate(model, precision=_precision(config))
+        return accelerate(model, precision=precision(config))
     if config.accelerate:
         _LOG.warning("%s has no graph: trained as it is, not faster.", model.name)
     return model

@@ -54,11 +54,15 @@ def unrecorded(model: keras.Model) -> Iterator[None]:
 
 def operations(model: keras.Model) -> Iterator[Any]:
     """Yield every operation of the graph, and of the models nested in it."""
-    inner = model._functional if isinstance(model, keras.Sequential) else model  # noqa: SLF001 - no public access
-    for operation in [*inner.operations, *model.layers]:
+    for operation in [*graph_of(model).operations, *model.layers]:
         yield operation
         if has_graph(operation):
             yield from operations(operation)
+
+
+def graph_of(model: keras.Model) -> Any:
+    """Return the functional model inside a Sequential one, or `model` itself."""
+    return model._functional if isinstance(model, keras.Sequential) else model  # noqa: SLF001 - no public access
 
 
 def has_graph(model: object) -> bool:
