@@ -51,7 +51,7 @@ class LazyGroup(click.Group):
         return command
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, context_settings=state.HELP)
 @click.version_option(tfcompress.__version__, prog_name="tfcompress")
 def cli() -> None:
     """Make trained Keras 3 models small and fast enough for phones.

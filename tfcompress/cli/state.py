@@ -20,6 +20,8 @@ import click
 
 from tfcompress import errors
 
+HELP = {"help_option_names": ["-h", "--help"]}
+
 
 @dataclasses.dataclass
 class State:
@@ -32,6 +34,10 @@ class State:
 
 class WorkCommand(click.Command):
     """A command whose libraries may print: what they print goes to stderr."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        settings.setdefault("context_settings", HELP)
+        super().__init__(*arguments, **settings)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command with Python's stdout redirected to stderr."""
