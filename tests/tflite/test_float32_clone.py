@@ -45,6 +45,7 @@ def test_a_mixed_model_converts(mixed, images):
     np.testing.assert_allclose(actual, mixed(images), atol=0.02)
 
 
+@pytest.mark.slow
 def test_float16_weights_become_float32():
     """A model whose weights are float16 converts as well."""
     inputs = keras.Input((4,), name="x", dtype="float16")

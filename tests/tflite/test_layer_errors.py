@@ -62,6 +62,7 @@ def test_a_good_file_has_little_noise_anywhere(converted, examples):
     }
 
 
+@pytest.mark.slow
 def test_files_without_common_operators_give_nothing(converted, examples):
     """Two files that cannot be paired are no error."""
     import keras

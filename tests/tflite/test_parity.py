@@ -110,6 +110,7 @@ def test_several_outputs_and_inputs():
     assert report.tflite.outputs["amount"].value == pytest.approx(0, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_another_models_file_is_refused(net, dataset):
     """Shapes that do not fit are named before any data are read."""
     other = models.conv_bn_net(classes=7)

@@ -43,6 +43,7 @@ def test_a_dynamic_batch_is_allocated_once(dynamic, net, images, monkeypatch):
     assert allocations == ["allocate_tensors"]
 
 
+@pytest.mark.slow
 def test_a_fixed_batch_of_several_is_filled(net, images, tmp_path):
     """A last, shorter batch is padded, and the padding does not come out."""
     known = exporting.interface(net)
