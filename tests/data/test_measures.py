@@ -196,7 +196,7 @@ def test_drop_follows_the_direction():
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_predictions_must_be_finite(value):
     task = Task.single("classification", num_classes=3)
-    with pytest.raises(errors.ModelError, match="not finite.*1 of 3 values"):
+    with pytest.raises(errors.ModelError, match=r"not finite.*1 of 3 values"):
         evaluate(task, [0], [[value, 0, 0]])
 
 

@@ -81,7 +81,7 @@ def _shape_hint(given: list[Shape], wanted: list[Shape]) -> str:
         return f'Convert the channels with `--preprocess "channels={b[-1]}, ..."`.'
     if len(a) == len(b) == 3 and a[-1] == b[-1]:
         return f"Resize the images with `--image-size {b[0]},{b[1]}`."
-    if len(a) == len(b) - 1:
+    if (*a, 1) == b:
         return "Add the missing axis: `x = x[..., None]`."
     return "Reshape the arrays to what the model takes."
 
@@ -99,7 +99,7 @@ def _check_values(x: Any) -> None:
 
 def _check_outputs(model: keras.Model, dataset: Dataset, y: Any) -> None:
     outputs = getattr(model, "outputs", None) or []
-    names = list(getattr(model, "output_names", None) or [])
+    names = list(getattr(model, "output_names", None) or dataset.task.outputs)
     if not outputs or len(names) != len(outputs):
         return
     tasks = model_tasks.paired(dataset.task, names)

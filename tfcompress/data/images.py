@@ -45,7 +45,9 @@ def inspect(path: pathlib.Path) -> tuple[int, int] | str:
     try:
         with Image.open(path) as image:
             width, height = image.size
-            turned = image.getexif().get(_ORIENTATION, 1) >= 5
+            # Looking for EXIF that is not in the header would decode a whole PNG.
+            tagged = image.format != "PNG" or "exif" in image.info
+            turned = tagged and image.getexif().get(_ORIENTATION, 1) >= 5
             mark = _END_MARKS.get(image.format or "", b"")
         if mark not in _tail(path):
             return "truncated: the end of the image is missing"

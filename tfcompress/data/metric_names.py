@@ -63,10 +63,16 @@ def with_options(
 
 
 def with_compiled(output: OutputTask, compiled: Any) -> OutputTask:
-    """Take the first metric of the compiled model."""
-    for metric in compiled if isinstance(compiled, list | tuple) else [compiled]:
-        if metric is None:
-            continue
+    """Take the first metric of the compiled model, or the one that the user names.
+
+    Raises:
+        ConfigError: If it has no metric of that name, or nobody knows its direction.
+    """
+    given = compiled if isinstance(compiled, list | tuple) else [compiled]
+    given = [metric for metric in given if metric is not None]
+    if output.stated:
+        return _named(output, given)
+    for metric in given:
         name = _metric_name(metric)
         if name in measures.METRICS[output.kind] and not _unlike_ours(metric, name):
             return _ours(output, name)
@@ -77,6 +83,21 @@ def with_compiled(output: OutputTask, compiled: Any) -> OutputTask:
             compiled_metric=keras.metrics.get(metric),
         )
     return output
+
+
+def _named(output: OutputTask, given: list[Any]) -> OutputTask:
+    """Find the metric that the user names, unless it is found already."""
+    if output.metric in measures.METRICS[output.kind] or output.compiled_metric:
+        return output
+    for metric in given:
+        if _metric_name(metric) == output.metric:
+            found = keras.metrics.get(metric)
+            return dataclasses.replace(output, compiled_metric=found)
+    raise errors.ConfigError(
+        f"There is no such metric. Received: --metric {output.metric!r}; the compiled "
+        f"model has {', '.join(map(_metric_name, given)) or 'none'}, and tfcompress "
+        f"has {', '.join(measures.METRICS[output.kind])}. Choose one of them."
+    )
 
 
 def _stated_metric(output: OutputTask, text: str) -> OutputTask:
@@ -92,6 +113,11 @@ def _stated_metric(output: OutputTask, text: str) -> OutputTask:
     try:
         metric = keras.metrics.get(name)
     except ValueError as error:
+        if direction:  # a metric of the compiled model, found there by `with_compiled`
+            better = direction == "max"
+            return dataclasses.replace(
+                output, metric=name, higher_is_better=better, stated=True
+            )
         ours = ", ".join(measures.METRICS[output.kind])
         raise errors.ConfigError(
             f"There is no such metric. Received: --metric {text!r}; a {output.kind} "

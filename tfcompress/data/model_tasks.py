@@ -44,8 +44,7 @@ def complete(model: keras.Model, dataset: Dataset) -> Task:
             from_logits=logits,
             units=_units(model, i),
         )
-        metric = None if output.stated else found.get(name)
-        outputs[name] = metric_names.with_compiled(completed, metric)
+        outputs[name] = metric_names.with_compiled(completed, found.get(name))
     return Task(outputs=outputs, named=dataset.task.named)
 
 
@@ -108,7 +107,7 @@ def _last_activation(model: keras.Model, index: int) -> str | None:
 def _looks_like_logits(
     model: keras.Model, index: int, output: OutputTask, dataset: Dataset
 ) -> bool:
-    """Try a few examples: probabilities lie in [0, 1]; of one class, they add up to 1."""
+    """Try a few examples: probabilities lie in [0, 1] and of one class add up to 1."""
     x = next(iter(dataset.calibration(8, batch_size=8)))
     found = model(x, training=False)
     if isinstance(found, Mapping):
