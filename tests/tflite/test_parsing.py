@@ -125,10 +125,10 @@ def test_custom_operators_have_a_name(content):
 
 
 def test_flipped_bytes_are_refused_in_a_line_or_read(content):
-    """2,000 damaged files: an error of ours, or a file that parses."""
+    """800 damaged files: an error of ours, or a file that parses."""
     rng = np.random.default_rng(0)
     messages = []
-    for _ in range(2_000):
+    for _ in range(800):
         broken = bytearray(content)
         for at in rng.integers(0, len(content), rng.integers(1, 9)):
             broken[at] ^= int(rng.integers(1, 256))
@@ -136,5 +136,5 @@ def test_flipped_bytes_are_refused_in_a_line_or_read(content):
             parsing.parse(bytes(broken))
         except errors.TfliteFileError as error:
             messages.append(str(error))
-    assert 100 < len(messages) < 1_900  # both happen
+    assert 80 < len(messages) < 720  # both happen
     assert not [message for message in messages if "\n" in message]

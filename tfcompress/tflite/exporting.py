@@ -62,7 +62,11 @@ def interface(model: keras.Model) -> Interface:
 
 
 def write_saved_model(
-    model: keras.Model, known: Interface, folder: pathlib.Path, *, batch_size: int | None
+    model: keras.Model,
+    known: Interface,
+    folder: pathlib.Path,
+    *,
+    batch_size: int | None,  # None: any
 ) -> None:
     """Write `model` as a SavedModel whose one signature has the interface's names."""
     specs = [

@@ -84,7 +84,8 @@ def _model(raw: dict[str, Any], content: bytes) -> ParsedModel:
     )
     metadata = {}
     for item in raw["metadata"]:
-        _require(item["buffer"] < len(buffers), f"metadata {item['name']!r} has no buffer")
+        what = f"metadata {item['name']!r}"
+        _require(item["buffer"] < len(buffers), f"{what} has no buffer")
         metadata[item["name"]] = buffers[item["buffer"]].tobytes()
     signatures = tuple(_signature(item, subgraphs) for item in raw["signatures"])
     return ParsedModel(raw["description"], subgraphs, signatures, metadata)
