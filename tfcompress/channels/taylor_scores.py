@@ -27,6 +27,7 @@ import numpy.typing as npt
 
 from tfcompress import data as datasets
 from tfcompress import errors, graph
+from tfcompress.graph.reading import functional_graph
 
 Array = npt.NDArray[Any]
 
@@ -155,7 +156,8 @@ def _with_loss(model: keras.Model, data: Any) -> keras.Model:
         )
     if isinstance(data, datasets.Dataset):
         task = datasets.Task.for_model(model, data)
-        view = keras.Model(model.input, model.output)
+        calls = functional_graph(model)
+        view = keras.Model(calls.input, calls.output)
         view.compile(loss=task.loss(), loss_weights=task.loss_weights())
         return view
     if not model.compiled:

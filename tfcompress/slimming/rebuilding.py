@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from tfcompress import errors
+from tfcompress.graph.reading import functional_graph
 
 _LOG = logging.getLogger(__name__)
 
@@ -40,7 +41,8 @@ def rebuild(
         return twin
 
     # A view that was never compiled: cloning a compiled model clones its loss as well.
-    view = keras.Model(model.input, model.output, name=model.name)
+    calls = functional_graph(model)
+    view = keras.Model(calls.input, calls.output, name=model.name)
     clone = keras.models.clone_model(view, clone_function=made_again, recursive=True)
     for layer, twin in pairs:
         if twin is not layer:

@@ -77,7 +77,7 @@ def regularize_scales(
     change = functools.partial(_penalised, strength=strength, proximal=proximal)
     sparse = rebuild(model, {id(layer): change for layer in norms.values()})
     if unfreeze:
-        sparse.trainable = True
+        _unfreeze(sparse)
     follow_optimizer(sparse)
     return sparse
 
@@ -177,8 +177,35 @@ def _refuse_frozen(model: keras.Model, norms: Mapping[str, Any]) -> None:
             "The BatchNormalization scales cannot be trained towards zero while they "
             f"are frozen. Received: {len(frozen)} of {len(norms)} frozen in model "
             f"{model.name!r}, the first is {frozen[0]!r}. Unfreeze them with "
-            "`model.trainable = True`, or pass `unfreeze=True`."
+            f"`{_unfreezing_line(model, norms[frozen[0]])}`, or pass `unfreeze=True`."
         )
+
+
+def _unfreezing_line(model: keras.Model, norm: Any) -> str:
+    """Return the line that unfreezes a layer and what was frozen with it.
+
+    On the TensorFlow backend, ``model.trainable = True`` does nothing to the layers of
+    a model whose own flag is true, so the line must name the outermost frozen object.
+    """
+    path = "model"
+    while model.trainable:
+        holder = next(layer for layer in model.layers if _holds(layer, norm))
+        if not (isinstance(holder, keras.Model) and holder.trainable):
+            return f"for layer in {path}.layers: layer.trainable = True"
+        model, path = holder, f"{path}.get_layer({holder.name!r})"
+    return f"{path}.trainable = True"
+
+
+def _holds(layer: Any, norm: Any) -> bool:
+    inner = layer.layers if isinstance(layer, keras.Model) else ()
+    return layer is norm or any(_holds(part, norm) for part in inner)
+
+
+def _unfreeze(layer: Any) -> None:
+    layer.trainable = True
+    if isinstance(layer, keras.Model):
+        for part in layer.layers:
+            _unfreeze(part)
 
 
 def _without_norms(model: keras.Model) -> errors.ModelError:
