@@ -78,7 +78,7 @@ def test_calibration_is_stratified_training_data(dataset):
 
 def test_limited_is_stratified(dataset):
     small = dataset.limited(6)
-    assert small.sizes == {"train": 6, "validation": 6, "test": 6}
+    assert small.sizes == {"train": 6, "validation": 6, "test": 9}
     y = np.concatenate([y for _, y in small.train(8)])
     assert np.bincount(y).tolist() == [2, 2, 2]
     with pytest.raises(errors.ConfigError, match="limit=0"):

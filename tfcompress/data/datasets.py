@@ -177,12 +177,18 @@ class Dataset:
         return self._plain(part, order, batch_size).map(lambda x, *_: x)
 
     def limited(self, count: int | None, *, seed: int = 0) -> Dataset:
-        """Return it with at most `count` examples in each part, stratified."""
+        """Return it with at most `count` examples to train on and to decide by.
+
+        The test part stays whole, so that final figures can be compared.
+        """
         if count is None:
             return self
         config.require(count > 0, "limit", count, "1 or more examples")
-        parts = {name: _sample(part, count, seed) for name, part in self.splits.items()}
-        return dataclasses.replace(self, splits=parts)
+        parts = {
+            name: _sample(self.splits[name], count, seed)
+            for name in ("train", "validation")
+        }
+        return dataclasses.replace(self, splits={**self.splits, **parts})
 
     def to_dict(self) -> dict[str, Any]:
         """Return what a report says about it, as plain JSON values."""

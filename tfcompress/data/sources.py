@@ -68,7 +68,7 @@ def load(  # noqa: PLR0913 - one argument per command-line option
         validation_fraction: Share of the training part that is held out, if the source
             has no validation part.
         seed: Seed of the held-out part.
-        limit: At most so many examples in each part, for a quick try.
+        limit: At most so many examples to train on, and to decide by, for a quick try.
 
     Raises:
         DataError: If the source is missing, empty, broken or inconsistent.
