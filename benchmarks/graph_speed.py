@@ -11,51 +11,18 @@ Both are measured alternately; each figure is the median of the ratios of the ro
 from __future__ import annotations
 
 import pathlib
-import time
-from collections.abc import Callable
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
+from benchmarks import timing
 from tests.models import randomise
 from tests.strategies import random_plan
 from tfcompress import Budget, cost, files, prune_model, score, select, trace
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "graph_speed.json"
 MODELS = ("MobileNetV2", "ResNet50", "EfficientNetB0")
-BOUNDS = {"cost_over_forward": 0.1, "surgery_over_clone": 2.0}
-
-
-def seconds(work: Callable[[], object], repeats: int = 1) -> float:
-    """Return the wall-clock seconds of one call, averaged over `repeats`."""
-    started = time.perf_counter()
-    for _ in range(repeats):
-        work()
-    return (time.perf_counter() - started) / repeats
-
-
-def paired(
-    ours: Callable[[], object],
-    theirs: Callable[[], object],
-    *,
-    rounds: int,
-    repeats: tuple[int, int] = (1, 1),
-) -> dict[str, Any]:
-    """Measure two pieces of work alternately and return the ratios' quartiles."""
-    ours()
-    theirs()
-    pairs = [
-        (seconds(ours, repeats[0]), seconds(theirs, repeats[1])) for _ in range(rounds)
-    ]
-    ratios = np.array([a / b for a, b in pairs])
-    low, median, high = np.quantile(ratios, [0.25, 0.5, 0.75])
-    return {
-        "ratio": round(float(median), 4),
-        "quartiles": [round(float(low), 4), round(float(high), 4)],
-        "rounds": rounds,
-    }
 
 
 def cost_over_forward(model: keras.Model) -> dict[str, Any]:
@@ -64,10 +31,11 @@ def cost_over_forward(model: keras.Model) -> dict[str, Any]:
     plan = random_plan(graph, 0.5)
     image = keras.ops.ones((1, *model.input_shape[1:]))
     forward = tf.function(lambda x: model(x, training=False))
-    return paired(
+    return timing.paired(
         lambda: cost(graph, plan),
         lambda: forward(image).numpy(),
         rounds=30,
+        bound=0.1,
         repeats=(20, 1),
     )
 
@@ -83,24 +51,24 @@ def surgery_over_clone(model: keras.Model) -> dict[str, Any]:
     def clone() -> None:
         keras.models.clone_model(model).set_weights(model.get_weights())
 
-    return paired(cut, clone, rounds=7)
+    return timing.paired(cut, clone, rounds=9, bound=2.0)
 
 
 def main() -> None:
     """Measure every model and write the results."""
     results: dict[str, Any] = {
         "command": "python -m benchmarks.graph_speed",
-        "keras": keras.__version__,
-        "bounds": BOUNDS,
-        "models": {},
+        "environment": timing.environment(),
+        "ratios": {},
     }
     for name in MODELS:
         model = randomise(getattr(keras.applications, name)(weights=None))
-        results["models"][name] = {
-            "cost_over_forward": cost_over_forward(model),
-            "surgery_over_clone": surgery_over_clone(model),
+        measured = {
+            f"{name}: cost of a plan / forward pass": cost_over_forward(model),
+            f"{name}: trace, select, prune / clone": surgery_over_clone(model),
         }
-        print(name, results["models"][name], flush=True)
+        print(measured, flush=True)
+        results["ratios"] |= measured
         files.write_json(RESULTS, results)
         keras.backend.clear_session()
 
