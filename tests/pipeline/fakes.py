@@ -1,13 +1,7 @@
-"""Stages that are quick and leave a trace, so that tests see what a run repeats.
-
-Run as a program it is one run in a process of its own, which a test can kill::
-
-    python -m tests.pipeline.fakes DIRECTORY [--kill-at POINT]
-"""
+"""Stages that are quick and leave a trace, so that tests see what a run repeats."""
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import os
 import pathlib
@@ -136,25 +130,19 @@ def _die(point: str, name: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main() -> None:
-    """Run the workflow once, and die where told."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("directory", type=pathlib.Path)
-    parser.add_argument("--kill-at", default="")
-    arguments = parser.parse_args()
+def run_and_die(directory: pathlib.Path, kill_at: str) -> None:
+    """Run the workflow once, and die at a point; for a process of its own."""
     import pytest
 
-    KILL_AT.append(arguments.kill_at)
+    KILL_AT.append(kill_at)
     with pytest.MonkeyPatch.context() as patch:
         install(patch)
         for name in ("save_model", "finished_record"):
             patch.setattr(execution, name, _dying(name, getattr(execution, name)))
         record = execution.records.write_record
         patch.setattr(execution.records, "write_record", _dying("record", record))
-        model = arguments.directory.parent / "net.keras"
-        run_workflow(
-            workflow(model, second={"epochs": 3}), arguments.directory, command="c"
-        )
+        model = directory.parent / "net.keras"
+        run_workflow(workflow(model, second={"epochs": 3}), directory, command="c")
 
 
 def _dying(point, function):
@@ -167,7 +155,3 @@ def _dying(point, function):
         return result
 
     return wrapped
-
-
-if __name__ == "__main__":
-    main()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import signal
-import subprocess
-import sys
 
 import pytest
 
@@ -23,11 +22,22 @@ POINTS = (
 VOLATILE = ("seconds", "started")
 
 
-def run(directory, kill_at: str = "") -> int:
-    command = [sys.executable, "-m", "tests.pipeline.fakes", str(directory)]
-    return subprocess.run(
-        [*command, "--kill-at", kill_at], check=False, capture_output=True
-    ).returncode
+@pytest.fixture
+def run():
+    """Return a function that runs a workflow in a process and gives its exit code.
+
+    The processes are forked from one that has imported TensorFlow but not used it.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.pipeline.fakes"])
+
+    def run(directory, kill_at: str = "") -> int | None:
+        process = context.Process(target=fakes.run_and_die, args=(directory, kill_at))
+        process.start()
+        process.join()
+        return process.exitcode
+
+    return run
 
 
 def figures(directory) -> dict[str, object]:
@@ -43,7 +53,7 @@ def figures(directory) -> dict[str, object]:
 
 
 @pytest.mark.slow
-def test_a_killed_run_resumes_and_ends_with_the_same_figures(tmp_path):
+def test_a_killed_run_resumes_and_ends_with_the_same_figures(tmp_path, run):
     """One directory is killed at each point in turn, another one never."""
     fakes.make_model(tmp_path / "net.keras")
     killed, whole = tmp_path / "killed", tmp_path / "whole"
