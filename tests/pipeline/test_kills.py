@@ -29,7 +29,7 @@ def run():
     The processes are forked from one that has imported TensorFlow but not used it.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.pipeline.fakes"])
+    context.set_forkserver_preload(["tfcompress.pipeline"])
 
     def run(directory, kill_at: str = "") -> int | None:
         process = context.Process(target=fakes.run_and_die, args=(directory, kill_at))

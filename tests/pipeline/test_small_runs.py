@@ -81,7 +81,7 @@ def test_the_report_has_before_and_after(whole):
 def test_a_run_killed_in_its_trainings_ends_with_the_same_models(whole, tmp_path):
     """SIGKILL in the original's, slim's and distill's training; then it goes on."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.pipeline.small_runs"])
+    context.set_forkserver_preload(["tfcompress.pipeline"])
     directory = tmp_path / "killed"
 
     def run(stage, epoch=0):

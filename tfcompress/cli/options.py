@@ -28,7 +28,7 @@ DATA_SETTINGS = (
 )
 
 
-class ShapeType(click.ParamType):
+class ShapeType(click.ParamType):  # type: ignore[type-arg] # generic in new stubs only
     """Integers with commas, such as ``224,224,3``; with ``name=`` before, a pair."""
 
     name = "shape"

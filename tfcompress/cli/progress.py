@@ -86,7 +86,10 @@ class Display(Observer):
     def _line(self, name: str, text: str) -> None:
         self._end_bar()
         self._console.print(
-            f"{self._place} {name:<{_WIDTH}} {text}", highlight=False, markup=False
+            f"{self._place} {name:<{_WIDTH}} {text}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
         )
 
     def _end_bar(self) -> None:

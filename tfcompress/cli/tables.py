@@ -43,22 +43,18 @@ def keras_model(record: Record) -> None:
 
 def tflite_file(record: Record) -> None:
     """Show what a .tflite file holds."""
-    scalars = [
+    facts = [
         (key.replace("_", " "), f"{value:,}" if isinstance(value, int) else str(value))
         for key, value in record.items()
-        if isinstance(value, int | float | str) and not isinstance(value, bool)
+        if isinstance(value, int | float | str)
     ]
-    _table("File", ("what", "value"), scalars)
+    _table("File", ("what", "value"), facts)
     for key in ("operator_counts", "tensor_types"):
-        if isinstance(record.get(key), Mapping):
-            rows = [(name, str(count)) for name, count in record[key].items()]
-            _table(key.replace("_", " ").capitalize(), ("name", "count"), rows)
+        counts = [(name, f"{count:,}") for name, count in record[key].items()]
+        _table(key.replace("_", " ").capitalize(), ("name", "count"), counts)
     for key in ("inputs", "outputs"):
-        rows = [
-            (str(t.get("name")), str(t.get("dtype")), str(t.get("shape")))
-            for t in record.get(key, ())
-        ]
-        _table(key.capitalize(), ("name", "type", "shape"), rows)
+        tensors = [(t["name"], t["dtype"], str(t["shape"])) for t in record[key]]
+        _table(key.capitalize(), ("name", "type", "shape"), tensors)
 
 
 def stage(record: Record, output: pathlib.Path | None) -> None:
@@ -80,15 +76,14 @@ def run(result: Any) -> None:
     for record in result.records:
         figures = record.get("evaluation") or {}
         cost = (record.get("model") or {}).get("cost") or {}
-        rows.append(
-            (
-                record["name"],
-                number(cost["macs"]) if cost else "",
-                number(cost["params"]) if cost else "",
-                _figure(figures.get("validation")),
-                _figure(figures.get("test") or _tflite_figure(record)),
-            )
+        cells = (
+            number(cost["macs"]) if cost else "",
+            number(cost["params"]) if cost else "",
+            _figure(figures.get("validation")),
+            _figure(figures.get("test") or _tflite_figure(record)),
         )
+        if any(cells):
+            rows.append((record["name"], *cells))
     columns = ("stage", "MACs", "params", "validation", "test")
     _table(f"{result.directory}", columns, rows)
     report = result.directory / "report.html"

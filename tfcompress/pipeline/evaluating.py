@@ -16,13 +16,16 @@ def validation(context: StageContext, outcome: Outcome) -> dict[str, Any] | None
     """Evaluate what a stage made on the held-out part of the training data.
 
     Returns:
-        The evaluation as JSON values; ``None`` if no part is held out.
+        The evaluation as JSON values; ``None`` if the stage made no model, or no part
+        is held out.
     """
     dataset = context.dataset
     if not dataset.sizes.get("validation"):
         return None
     if outcome.model is not None:
         return model_figures(context, outcome.model, "validation")
+    if outcome.file is None:
+        return None
     found = context.task.evaluate(
         tflite.Runner(outcome.file), dataset.validation(BATCH_SIZE)
     )

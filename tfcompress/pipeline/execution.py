@@ -42,15 +42,16 @@ class Execution:
     Attributes:
         directory: Where files and records go.
         model: The run's model.
-        data: The run's data, if any.
+        data_source: The run's data, if any.
         open_data: Opens the data set.
         observer: Who watches.
         force: Run stages although their result is there.
+        original: The run's input model, once it is there.
     """
 
     directory: pathlib.Path
     model: ModelSource
-    data: DataSource | None
+    data_source: DataSource | None
     open_data: Callable[[], data.Dataset]
     observer: Observer
     force: bool = False
@@ -81,12 +82,15 @@ class Execution:
         if stage.kind == "original":
             config = {**config, "model": self.model.to_dict()}
             config["model"].pop("path")  # its content counts
-        uses_data = self.data is not None and stage.kind not in ("benchmark", "report")
+        uses_data = self.data_source is not None and stage.kind not in (
+            "benchmark",
+            "report",
+        )
         return stage_key(
             kind=stage.kind,
             config=config,
             inputs={role: found.fingerprint for role, found in inputs.items()},
-            data=data_key(self.data, self.open_data()) if uses_data else None,
+            data=data_key(self.data_source, self.open_data()) if uses_data else None,
         )
 
     def context(
@@ -100,7 +104,7 @@ class Execution:
             model=self.model,
             inputs=inputs,
             original=self.original,
-            data=self.data,
+            data_source=self.data_source,
             open_data=self.open_data,
             state_dir=self.directory / STATE / f"{stage.name}-{key}",
             progress=lambda done: self.observer.progress(stage.name, done),
@@ -205,7 +209,5 @@ def _model_section(context: StageContext, outcome: Outcome) -> dict[str, Any]:
 
 def _evaluation(context: StageContext, outcome: Outcome) -> dict[str, Any]:
     """Measure the stage's model on the held-out part, which decisions use."""
-    validation = None
-    if context.has_data and (outcome.model is not None or outcome.file is not None):
-        validation = evaluating.validation(context, outcome)
+    validation = evaluating.validation(context, outcome) if context.has_data else None
     return {"validation": validation, "test": None}

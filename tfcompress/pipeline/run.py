@@ -100,7 +100,7 @@ class _Run:
         self.execution = Execution(
             directory=directory,
             model=workflow.model,
-            data=workflow.data,
+            data_source=workflow.data,
             open_data=functools.cache(self._open_data),
             observer=observer,
             force=force,
@@ -149,12 +149,12 @@ class _Run:
         return {"model": Artifact(path, file_fingerprint(path))}
 
     def _open_data(self) -> data.Dataset:
-        assert_source = self.workflow.data
-        if assert_source is None:
+        source = self.workflow.data
+        if source is None:
             raise errors.DataError(
                 "The run needs data. Received: none. Give `--data` or [data]."
             )
-        return assert_source.load()
+        return source.load()
 
     def _finish_records(self) -> None:
         """Add what is measured once, at the end, and write what changed."""

@@ -64,7 +64,7 @@ def run_stage(  # noqa: PLR0913 -- what a command line may say
     execution = Execution(
         directory=output.parent,
         model=model,
-        data=data_source,
+        data_source=data_source,
         open_data=functools.cache(lambda: _open(data_source)),
         observer=observer or Observer(),
         force=True,
@@ -104,7 +104,7 @@ def _with_figures(
     context = execution.context(stage, artifacts, record["key"])
     before = context.load("model")
     record["before"] = {"cost": records.cost_of(before), "evaluation": {}}
-    if execution.data is None:
+    if execution.data_source is None:
         return record
     record["before"]["evaluation"] = {
         split: evaluating.model_figures(context, before, split)

@@ -254,7 +254,9 @@ def _stage_tables(content: Mapping[str, Any]) -> list[tuple[str, Mapping[str, An
     for table in listed:
         _require_key(table, "kind", "[[stage]]")
         config.check_known(str(table["kind"]), KINDS, owner="kind")
-    return named or [
+    if named:
+        return [(kind, table) for kind, table in named]
+    return [
         (table["kind"], {k: v for k, v in table.items() if k != "kind"})
         for table in listed
     ]

@@ -11,7 +11,6 @@ from typing import Any
 import keras
 
 from tfcompress import data, errors, files
-from tfcompress.config import Config
 from tfcompress.pipeline.sources import DataSource, ModelSource
 
 
@@ -35,11 +34,10 @@ class StageContext:
         inputs: Files to read, by role.
         original: The run's input model, which knows the task; ``None`` before it is
             there.
-        data: Where the data comes from.
-        open_data: Opens the data set; called at most once.
+        data_source: Where the data comes from.
+        open_data: Opens the data set.
         state_dir: Where a training keeps its state until the stage is done.
         progress: Told how far a training is.
-        log: Takes a line for the stage's log.
     """
 
     name: str
@@ -48,11 +46,10 @@ class StageContext:
     model: ModelSource
     inputs: Mapping[str, Artifact]
     original: pathlib.Path | None
-    data: DataSource | None
+    data_source: DataSource | None
     open_data: Callable[[], data.Dataset]
     state_dir: pathlib.Path
     progress: Callable[[Any], None] | None = None
-    output_name: str | None = None
 
     def load(self, role: str) -> keras.Model:
         """Load the Keras model of a role."""
@@ -65,7 +62,7 @@ class StageContext:
     @property
     def has_data(self) -> bool:
         """Whether the run has a data set."""
-        return self.data is not None
+        return self.data_source is not None
 
     @functools.cached_property
     def dataset(self) -> data.Dataset:
@@ -74,7 +71,7 @@ class StageContext:
         Raises:
             DataError: If the run has none.
         """
-        if self.data is None:
+        if self.data_source is None:
             raise errors.DataError(
                 f"Stage {self.name!r} needs data. Received: none. Give `--data`, or "
                 "[data] in the workflow."
@@ -125,8 +122,3 @@ def save_model(model: keras.Model, path: pathlib.Path) -> None:
     """Save a Keras model so that a kill leaves the old file or the new one."""
     with files.replacing(path) as temporary:
         model.save(temporary)
-
-
-def given(config: Config, *names: str) -> dict[str, Any]:
-    """Return some settings of a config as keyword arguments."""
-    return {name: getattr(config, name) for name in names}

@@ -16,19 +16,18 @@ from tfcompress.training import TrainConfig, train
 
 def run(context: StageContext) -> Outcome:
     """Load or train the original, and write its plain float32 .tflite file."""
-    outcome = _trained(context) if context.model.builder else _loaded(context)
-    assert_model = outcome.model
-    if context.has_data:
-        data.check_fits(assert_model, context.dataset)
-    outcome.details["float32"] = _float_file(context, assert_model)
+    if context.model.builder:
+        model, outcome = _trained(context)
+    else:
+        model = context.load("model")
+        outcome = Outcome(model=model)
+        if context.has_data:
+            data.check_fits(model, context.dataset)
+    outcome.details["float32"] = _float_file(context, model)
     return outcome
 
 
-def _loaded(context: StageContext) -> Outcome:
-    return Outcome(model=context.load("model"))
-
-
-def _trained(context: StageContext) -> Outcome:
+def _trained(context: StageContext) -> tuple[keras.Model, Outcome]:
     settings = {"seed": context.config.seed, **(context.model.train or {})}
     config = TrainConfig.from_dict(settings)
     keras.utils.set_random_seed(config.seed)  # the builder draws the first weights
@@ -45,7 +44,7 @@ def _trained(context: StageContext) -> Outcome:
         progress=context.progress,
     )
     details = {"training": {**config.to_dict(), "seconds": result.seconds}}
-    return Outcome(model=model, history=result.history, details=details)
+    return model, Outcome(model=model, history=result.history, details=details)
 
 
 def _float_file(context: StageContext, model: keras.Model) -> dict[str, object]:

@@ -1,0 +1,1 @@
+"""One runnable script per method: ``python -m examples.prune``."""
