@@ -181,6 +181,7 @@ def test_custom_costs_come_by_argument(monkeypatch, dataset):
     assert second <= whole / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arm", ["scratch_e", "scratch_b"])
 def test_scratch_arms_train_new_weights(dataset, arm):
     """Scratch-E as many epochs as the original, Scratch-B as much compute."""
@@ -268,6 +269,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_weights(
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_read_back_without_training(dataset, tmp_path, monkeypatch):
     """The second call trains nothing; another setting does not use the old state."""
     model, config = small_net(16, 24), quick(sparse_epochs=1, epochs=1)
@@ -283,6 +285,7 @@ def test_a_finished_run_is_read_back_without_training(dataset, tmp_path, monkeyp
         slim(randomise(small_net(16, 24)), dataset, config=config, state_dir=tmp_path)
 
 
+@pytest.mark.slow
 def test_a_damaged_state_is_done_again(dataset, tmp_path, caplog):
     """Half a file is not trusted; the log says so."""
     model, config = small_net(16, 24), quick(sparse_epochs=1, epochs=1)

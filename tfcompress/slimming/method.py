@@ -20,6 +20,7 @@ import time
 from typing import Any
 
 import keras
+import numpy as np
 
 from tfcompress import channels, data, files, graph
 from tfcompress.channels import budgets
@@ -287,10 +288,7 @@ def _states(
         layer_graph.fingerprint,
         repr(sorted(work.config.to_dict().items())),
         str(work.dataset.fingerprint),
-        *(
-            keras.ops.convert_to_numpy(weight).tobytes()
-            for weight in layer_graph.model.weights
-        ),
+        *(np.asarray(weight.value).tobytes() for weight in layer_graph.model.weights),
     )
     folder = None if state_dir is None else pathlib.Path(state_dir)
     return [

@@ -125,7 +125,7 @@ class SlimmingMonitor(keras.callbacks.Callback):
     def _scales(self) -> dict[str, Array]:
         """Return |gamma| of every watched layer."""
         return {
-            layer.path or layer.name: np.abs(keras.ops.convert_to_numpy(layer.gamma))
+            layer.path or layer.name: np.abs(np.asarray(layer.gamma.value))
             for layer in self._layers
         }
 

@@ -43,7 +43,7 @@ class PassState:
         if self.directory is None:
             return
         weights = {
-            f"weight/{index}": keras.ops.convert_to_numpy(variable)
+            f"weight/{index}": np.asarray(variable.value)
             for index, variable in enumerate(model.weights)
         }
         text = json.dumps({"identity": self._identity, **record})
