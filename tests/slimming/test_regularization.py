@@ -214,6 +214,15 @@ def test_norms_without_scales_get_scales_of_one():
     assert len(sparse.losses) == 1
 
 
+def test_frozen_norms_without_scales_are_refused_too():
+    """The scales that they would get would be as frozen."""
+    x = keras.Input((8, 8, 3))
+    norm = L.BatchNormalization(scale=False, name="bn", trainable=False)
+    y = L.GlobalAveragePooling2D()(norm(L.Conv2D(8, 3)(x)))
+    with pytest.raises(errors.ModelError, match="1 of 1 frozen"):
+        regularize_scales(keras.Model(x, L.Dense(2)(y)))
+
+
 def test_the_models_own_l2_penalty_is_kept():
     """L2 on scales becomes L1 and L2, and L2 again at the end."""
     x = keras.Input((8, 8, 3))

@@ -43,7 +43,7 @@ class SlimResult:
         history: One number per epoch, over all phases of the kept passes.
         scales: Histograms of the scales per epoch, for the report.
         passes: One record per pass that ran, as JSON values.
-        cost_before: Cost of the original model.
+        cost_before: Cost of the original model, bytes by the config's recipe.
         cost_after: Cost of the smaller one.
         recovered: Whether retraining brought the validation metric back, to within
             `SlimConfig.max_drop` of the original's, or of the better one that the first
@@ -192,7 +192,7 @@ class _Run:
     def _note(
         self, number: int, done: Pass, reference: data.Evaluation, *, back: bool
     ) -> None:
-        cost = graph.cost(done.model)
+        cost = graph.cost(done.model, recipe=self._work.config.recipe)
         self._records.append(
             {
                 "pass": number,
@@ -224,8 +224,8 @@ class _Run:
             },
             scales=_joined([done.scales for done in self._kept]),
             passes=tuple(self._records),
-            cost_before=graph.cost(self._graph),
-            cost_after=graph.cost(last.model),
+            cost_before=graph.cost(self._graph, recipe=self._work.config.recipe),
+            cost_after=graph.cost(last.model, recipe=self._work.config.recipe),
             recovered=recovered,
             seconds=seconds,
         )

@@ -170,7 +170,7 @@ def _refuse_frozen(model: keras.Model, norms: Mapping[str, Any]) -> None:
     frozen = [
         name
         for name, layer in norms.items()
-        if layer.scale and id(layer.gamma) not in trainable
+        if not (layer.trainable and trainable & {id(v) for v in layer.weights})
     ]
     if frozen:
         raise errors.ModelError(
