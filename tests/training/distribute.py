@@ -26,7 +26,7 @@ def main() -> None:
         except errors.ModelError as error:
             found["refused"] = str(error)
     before = flat(model)
-    settings = {"epochs": 3, "batch_size": 32, "learning_rate": 0.01}
+    settings = {"epochs": 6, "batch_size": 32, "learning_rate": 0.01}
     result = training.train(model, blobs(320), config=training.TrainConfig(**settings))
     found |= {
         "loss": result.history["loss"],

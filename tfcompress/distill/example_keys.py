@@ -2,7 +2,8 @@
 
 The bits of an example, as integers x_i, are hashed multilinearly modulo 2^64::
 
-    key = w_0 + sum_i w_i * mix(x_i)        mix(x) = x xor (x >> 23)
+    key = w_0 + sum_i w_i * mix(x_i)
+    mix(x) = x xor (x >> 23) of a float32, x xor (x >> 52) of a float64
 
 with fixed random 64-bit w_i.  Two examples that differ get equal keys with a
 chance of about 2^-64 over the choice of w; `mix` spreads the exponent of a float32 over
@@ -19,7 +20,7 @@ from typing import Any
 import tensorflow as tf
 
 _SEED = (20150309, 64)  # any: it only has to stay the same
-_EXPONENT_AT = 23  # bits below a float32's exponent
+_EXPONENT_AT = {4: 23, 8: 52}  # bits below the exponent, by size in bytes
 
 
 def example_keys(x: Any) -> tf.Tensor:
@@ -60,6 +61,7 @@ def _integers(x: tf.Tensor) -> tf.Tensor:
     elif x.dtype.is_floating:
         sizes = {2: tf.int16, 4: tf.int32, 8: tf.int64}
         x = tf.bitcast(x, sizes[x.dtype.size])
-    if x.dtype == tf.int32:
-        x = tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, _EXPONENT_AT))
+        if x.dtype.size in _EXPONENT_AT:
+            shifted = tf.bitwise.right_shift(x, _EXPONENT_AT[x.dtype.size])
+            x = tf.bitwise.bitwise_xor(x, shifted)
     return tf.cast(tf.reshape(x, [batch, -1]), tf.int64)

@@ -58,7 +58,8 @@ def head(model: keras.Model, *, features: Sequence[str] = ()) -> Head:
         found = [_logits(tensor) for tensor in model.outputs]
         tensors = [logits for logits, _ in found]
         tensors += [_layer(model, name).output for name in features]
-        network = keras.Model(model.inputs, tensors, name=f"{model.name}_logits")
+        inputs = views.graph_of(model).input  # nested as the model takes them
+        network = keras.Model(inputs, tensors, name=f"{model.name}_logits")
     return Head(
         network=network,
         activations=tuple(activation for _, activation in found),

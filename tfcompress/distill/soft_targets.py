@@ -19,7 +19,7 @@ import json
 import logging
 import pathlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -212,41 +212,54 @@ def _write(
     dtype: str,
     progress: Callable[[int, int], None] | None,
 ) -> None:
+    names = [path / f"logits_{index}.npy" for index in range(len(shapes))]
     try:
         path.mkdir(parents=True, exist_ok=True)
         np.save(path / "keys.npy", keys)
         stored = [
-            np.lib.format.open_memmap(
-                path / f"logits_{index}.npy", mode="w+", dtype=dtype, shape=shape
-            )
-            for index, shape in enumerate(shapes)
+            np.lib.format.open_memmap(name, mode="w+", dtype=dtype, shape=shape)
+            for name, shape in zip(names, shapes, strict=True)
         ]
-    except OSError as error:
+        _fill(stored, keys, passes, progress)
+    except (OSError, errors.DataError) as error:
+        for name in [path / "keys.npy", *names]:
+            name.unlink(missing_ok=True)
+        if isinstance(error, errors.DataError):
+            raise
         raise errors.OutputError(
             f"The soft targets cannot be written. Received: {path} ({error.strerror}). "
             "Free some space or choose another place."
         ) from error
+
+
+def _fill(
+    stored: Sequence[np.memmap],
+    keys: np.ndarray,
+    passes: Iterator[tuple[Any, Any]],
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    """Put what the teacher says into the rows of its examples."""
     done = np.zeros(len(keys), bool)
     for batch, found in passes:
         rows = np.minimum(np.searchsorted(keys, batch), len(keys) - 1)
         if (keys[rows] != batch).any():
-            _refuse_changing(path)
+            raise _changing()
         for target, logits in zip(stored, found, strict=True):
             target[rows] = logits
         done[rows] = True
         if progress:
             progress(int(done.sum()), len(keys))
     if not done.all():
-        _refuse_changing(path)
+        raise _changing()
     for target in stored:
         target.flush()
 
 
-def _refuse_changing(path: pathlib.Path) -> None:
-    raise errors.DataError(
-        f"The examples change from pass to pass. Received: a stream for {path} with "
-        "random augmentation, or whose source was edited. Take the augmentation out, "
-        "or distil with a live teacher."
+def _changing() -> errors.DataError:
+    return errors.DataError(
+        "The examples change from pass to pass. Received: a stream with random "
+        "augmentation, or whose source was edited meanwhile. Take the augmentation "
+        "out, or distil with a live teacher."
     )
 
 

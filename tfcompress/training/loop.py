@@ -255,12 +255,14 @@ def _check(model: keras.Model) -> None:
             f"This model is not built. Received: {model.name!r}. Give it an input "
             "shape first: `model.build((None, height, width, channels))`."
         )
-    if tf.distribute.has_strategy() and (
-        model.distribute_strategy is not tf.distribute.get_strategy()
+    strategy = tf.distribute.get_strategy()
+    if tf.distribute.has_strategy() and not all(
+        strategy.extended.variable_created_in_scope(weight.value)
+        for weight in model.weights
     ):
         raise errors.ModelError(
             "The model was not made under the active strategy. Received: "
-            f"{model.name!r} and {type(tf.distribute.get_strategy()).__name__}. "
+            f"{model.name!r} and {type(strategy).__name__}. "
             "Build or load it inside `with strategy.scope():`."
         )
     _check_weights(model, "before training")
