@@ -150,6 +150,6 @@ def test_a_loss_that_is_no_number_ends_it(refused, model_file, tmp_path):
         "1e30",
     )
 
-    assert "learning_rate" in message
+    assert "learning rate" in message
     log = json.dumps((tmp_path / "s.log").read_text())
     assert "failed" in log

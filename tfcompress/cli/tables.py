@@ -67,7 +67,9 @@ def stage(record: Record, output: pathlib.Path | None) -> None:
     if not parity and "before" not in record:
         state.emit(outcome(record))
     if output is not None:
-        state.emit(f"wrote {output} and {output.with_suffix('.json').name}")
+        names = dict.fromkeys([str(output), f"{record['name']}.json"])
+        names.pop(output.name, None)  # a record alone
+        state.emit(f"wrote {' and '.join(names)}")
 
 
 def run(result: Any) -> None:
@@ -162,14 +164,19 @@ def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) ->
     rows = list(rows)
     if not rows:
         return
-    table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 else "right")
+    table = Table(show_edge=False, pad_edge=False)
+    for column, cells in zip(columns, zip(*rows, strict=True), strict=True):
+        table.add_column(column, justify="right" if _numbers(cells) else "left")
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
+        table.add_row(*row)
     console = _console()
-    console.print()
+    console.print(f"\n{title}", style="bold", highlight=False)
     console.print(table)
+
+
+def _numbers(cells: Iterable[str]) -> bool:
+    """Whether a column holds figures, which are read from the right."""
+    return all(not cell or cell[0].isdigit() or cell[0] in "+-" for cell in cells)
 
 
 def _console() -> Console:

@@ -47,6 +47,7 @@ class Execution:
         observer: Who watches.
         force: Run stages although their result is there.
         original: The run's input model, once it is there.
+        infix: Put behind a stage's name in the names of its record and log.
     """
 
     directory: pathlib.Path
@@ -56,6 +57,7 @@ class Execution:
     observer: Observer
     force: bool = False
     original: pathlib.Path | None = None
+    infix: str = ""
 
     def run(
         self, stage: StageSpec, inputs: Mapping[str, Artifact]
@@ -63,13 +65,13 @@ class Execution:
         """Return the record of a stage, and whether it was there already."""
         kind = _kind(stage)
         key = self.key(stage, inputs)
-        record_path = self.directory / f"{stage.name}.json"
+        record_path = self.directory / f"{stage.name}{self.infix}.json"
         if not self.force and kind.makes_record:
             record = finished_record(record_path, key)
             if record is not None:
                 return record, True
         context = self.context(stage, inputs, key)
-        with stage_log(self.directory / f"{stage.name}.log"):
+        with stage_log(self.directory / f"{stage.name}{self.infix}.log"):
             record = self._work(stage, context, kind, key)
         if kind.makes_record:
             records.write_record(record_path, record)
@@ -107,8 +109,17 @@ class Execution:
             data_source=self.data_source,
             open_data=self.open_data,
             state_dir=self.directory / STATE / f"{stage.name}-{key}",
-            progress=lambda done: self.observer.progress(stage.name, done),
+            progress=lambda done: self._progress(stage.name, done),
         )
+
+    def _progress(self, name: str, done: Any) -> None:
+        """Pass a training's progress on, and log each finished epoch."""
+        if done.step == done.steps:
+            figures = ", ".join(
+                f"{key} {value:.4f}" for key, value in done.logs.items()
+            )
+            _LOG.info("epoch %d/%d: %s", done.epoch + 1, done.epochs, figures)
+        self.observer.progress(name, done)
 
     def _work(
         self, stage: StageSpec, context: StageContext, kind: Kind, key: str
@@ -127,7 +138,7 @@ class Execution:
         return {
             "schema": records.SCHEMA,
             "stage": stage.kind,
-            "name": stage.name,
+            "name": f"{stage.name}{self.infix}",
             "status": "done",
             "config": stage.config.to_dict(),
             "inputs": {role: f.path.name for role, f in context.inputs.items()},

@@ -37,6 +37,9 @@ def run_stage(  # noqa: PLR0913 -- what a command line may say
 ) -> dict[str, Any]:
     """Run one stage on a model file and write its result and record.
 
+    The record of ``small.keras`` is ``small.json``, of ``small.tflite`` it is
+    ``small.tflite.json``.
+
     Args:
         kind: Key of `KINDS`.
         stage_settings: Its settings; defaults fill the rest.
@@ -69,6 +72,7 @@ def run_stage(  # noqa: PLR0913 -- what a command line may say
         observer=observer or Observer(),
         force=True,
         original=found.get("teacher", found["model"]),
+        infix=_infix(kind),
     )
     if kind == "verify":
         artifacts["reference"] = artifacts.pop("model")
@@ -83,7 +87,8 @@ def _run_locked(
         execution.observer.stage_started(stage.name, stage.kind, index=0, total=1)
         record, _ = execution.run(stage, artifacts)
         record = _with_figures(execution, stage, artifacts, record)
-        records.write_record(execution.directory / f"{stage.name}.json", record)
+        path = execution.directory / f"{record['name']}.json"
+        records.write_record(path, record)
         execution.observer.stage_finished(stage.name, record)
     shutil.rmtree(place / f"{stage.name}.lock", ignore_errors=True)
     with contextlib.suppress(OSError):  # another output may be in the making
@@ -141,8 +146,13 @@ def _check_output(kind: str, output: pathlib.Path, *, force: bool) -> None:
             f"`{kind}` writes a {suffix} file. Received: -o {output}. Name it "
             f"{output.with_suffix(suffix).name}."
         )
-    for path in (output, output.with_suffix(".json")):
+    for path in (output, output.with_name(f"{output.stem}{_infix(kind)}.json")):
         files.refuse_existing(path, force=force)
+
+
+def _infix(kind: str) -> str:
+    """Tell small.keras and small.tflite apart: they often lie side by side."""
+    return ".tflite" if KINDS[kind].makes == "file" else ""
 
 
 def _artifact(path: pathlib.Path) -> Artifact:

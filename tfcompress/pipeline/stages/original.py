@@ -5,6 +5,8 @@ A model that the run builds is trained here; a model from a file is only loaded.
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 
 from tfcompress import data, errors, tflite
@@ -31,7 +33,7 @@ def _trained(context: StageContext) -> tuple[keras.Model, Outcome]:
     settings = {"seed": context.config.seed, **(context.model.train or {})}
     config = TrainConfig.from_dict(settings)
     keras.utils.set_random_seed(config.seed)  # the builder draws the first weights
-    model = find_function(str(context.model.builder))(context.dataset)
+    model = _built(context)
     check_model(model)
     data.check_fits(model, context.dataset)
     task = data.Task.for_model(model, context.dataset)
@@ -45,6 +47,21 @@ def _trained(context: StageContext) -> tuple[keras.Model, Outcome]:
     )
     details = {"training": {**config.to_dict(), "seconds": result.seconds}}
     return model, Outcome(model=model, history=result.history, details=details)
+
+
+def _built(context: StageContext) -> Any:
+    """Call the user's builder; what goes wrong in it is told with its name."""
+    name = str(context.model.builder)
+    try:
+        return find_function(name)(context.dataset)
+    except errors.TfCompressError:
+        raise
+    except Exception as error:
+        raise errors.ModelError(
+            f"The model's builder failed. Received: {name} raised "
+            f"{type(error).__name__}: {error}. It gets the Dataset and returns a built "
+            "keras.Model; `--debug` shows where it failed."
+        ) from error
 
 
 def _float_file(context: StageContext, model: keras.Model) -> dict[str, object]:
