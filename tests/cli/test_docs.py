@@ -73,3 +73,17 @@ def test_settings_named_in_the_guide_exist():
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text("utf-8")):
         assert (page.parent / target).exists(), target
+
+
+def test_the_messages_of_the_troubleshooting_page_are_said_somewhere():
+    page = (DOCS / "troubleshooting.md").read_text("utf-8")
+    source = "".join(
+        path.read_text("utf-8") for path in (DOCS.parent / "tfcompress").rglob("*.py")
+    )
+    said = re.sub(r'"\s*\n\s*f?"', "", source)  # strings over several lines
+
+    messages = re.findall(r"^\| \*(.+?)\*", page, re.MULTILINE)
+    fragments = [f.strip() for m in messages for f in m.split("...") if f.strip()]
+
+    assert len(fragments) >= 10
+    assert [fragment for fragment in fragments if fragment not in said] == []

@@ -161,6 +161,7 @@ def test_a_lambda_is_not_run_unless_allowed(tmp_path):
     assert load_model(path, allow_lambda=True).built
 
 
+@pytest.mark.slow
 def test_a_custom_layer_needs_its_import(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_layers_of_test_loading.py").write_text(
@@ -229,6 +230,7 @@ def test_a_shape_that_cannot_be(shape):
     assert "cannot take this input shape" in refused(conv_bn_net(), input_shape=shape)
 
 
+@pytest.mark.slow
 def test_keras_2_files_and_models(tmp_path):
     """Made in a child process: tf_keras must not get into this one."""
     make = (

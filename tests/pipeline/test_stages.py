@@ -35,6 +35,7 @@ def run(directory, model, *stages, data=DATA):
     return run_workflow(parse_workflow(content, folder="/"), directory)
 
 
+@pytest.mark.slow
 def test_a_run_without_data_prunes_and_converts(tmp_path, model):
     run(
         tmp_path / "run",
