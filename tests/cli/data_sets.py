@@ -53,3 +53,31 @@ def empty():
     """Return no examples."""
     x, y = images()
     return {"train": (x[:0], y[:0]), "test": (x[:0], y[:0])}
+
+
+def regression():
+    """Return images with their brightness as the target."""
+    x, y = images()
+    return {"train": (x, y[:, None] / 10.0), "test": (x, y[:, None] / 10.0)}
+
+
+def multilabel():
+    """Return images with several marks each."""
+    x, y = images()
+    marks = np.stack([y >= 1, y >= 2, y >= 3], axis=1).astype("float32")
+    return {"task": "multilabel", "train": (x, marks), "test": (x, marks)}
+
+
+def segmentation():
+    """Return a class for each pixel."""
+    x, y = images()
+    masks = np.broadcast_to(y[:, None, None], x.shape[:3]).copy()
+    return {"task": "segmentation", "train": (x, masks), "test": (x, masks)}
+
+
+def two_outputs():
+    """Return a class and a number for each image."""
+    x, y = images()
+    labels = {"kind": y, "brightness": y[:, None] / 10.0}
+    task = {"kind": "classification", "brightness": "regression"}
+    return {"task": task, "train": (x, labels), "test": (x, labels)}

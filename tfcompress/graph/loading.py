@@ -12,6 +12,7 @@ import os
 import pathlib
 import re
 import sys
+import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -120,7 +121,11 @@ def with_input_shape(
 def _read(path: pathlib.Path, *, allow_lambda: bool) -> keras.Model:
     _check_file(path)
     try:
-        return keras.saving.load_model(path, safe_mode=not allow_lambda)
+        with warnings.catch_warnings():  # nobody here goes on with the old optimizer
+            warnings.filterwarnings(
+                "ignore", message="Skipping variable loading for op"
+            )
+            return keras.saving.load_model(path, safe_mode=not allow_lambda)
     except Exception as error:  # Keras raises many kinds for one broken file
         raise _explained(path, error) from error
 
