@@ -124,7 +124,7 @@ def cifar(folder: str | None) -> Study:
         strides=(1, 2, 1, 2, 1, 2),
         seeds=(0,),
         macs=(0.5,),
-        strength=3e-3,
+        strength=2e-3,
         start_epochs=6,
         sparse_epochs=4,
         tune_epochs=3,
