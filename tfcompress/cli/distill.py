@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from tfcompress.cli import options, state
+from tfcompress.cli import method_options, options, state
 
 
 @click.command(cls=state.WorkCommand)
@@ -27,7 +27,7 @@ from tfcompress.cli import options, state
     type=click.FloatRange(0, 1),
     help="Weight of the teacher's answers against the labels'.",
 )
-@options.training_options
+@method_options.training_options
 @options.loading_options
 @options.seed_option
 @options.common_options

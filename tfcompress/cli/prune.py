@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from tfcompress.cli import options, state
+from tfcompress.cli import method_options, options, state
 
 CRITERIA = (
     "bn_scale",
@@ -31,7 +31,7 @@ CRITERIA = (
 @click.option(
     "--plan", type=options.PATH, help="Cut by this saved plan instead of a criterion."
 )
-@options.budget_options
+@method_options.budget_options
 @options.loading_options
 @options.seed_option
 @options.common_options

@@ -6,16 +6,16 @@ from typing import Any
 
 import click
 
-from tfcompress.cli import options, state
+from tfcompress.cli import method_options, options, state
 
 
 @click.command(cls=state.WorkCommand)
 @options.model_argument
 @options.output_option
 @options.data_options(required=True)
-@options.budget_options
-@options.slim_options
-@options.training_options
+@method_options.budget_options
+@method_options.slim_options
+@method_options.training_options
 @options.loading_options
 @options.seed_option
 @options.common_options

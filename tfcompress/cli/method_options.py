@@ -1,0 +1,101 @@
+"""Options of the methods: how much to remove, how to train, how to slim."""
+
+from __future__ import annotations
+
+import click
+
+from tfcompress.cli import options
+
+budget_options = options.chain(
+    click.option(
+        "--macs",
+        type=click.FloatRange(0, min_open=True),
+        help="Multiply-accumulates to keep: a fraction up to 1, or a number above.",
+    ),
+    click.option(
+        "--params",
+        type=click.FloatRange(0, min_open=True),
+        help="Parameters to keep, likewise.",
+    ),
+    click.option(
+        "--size-bytes",
+        type=click.FloatRange(0, min_open=True),
+        help="Weight bytes of the int8 file to keep, likewise.",
+    ),
+    click.option(
+        "--scope",
+        type=click.Choice(["global", "layer"]),
+        help="Rank channels over all layers, or cut each alike.  [default: global]",
+    ),
+    click.option(
+        "--round-to",
+        type=click.IntRange(1),
+        help="Keep a multiple of so many channels.  [default: 8]",
+    ),
+    click.option(
+        "--min-channels",
+        type=click.IntRange(1),
+        help="Keep at least so many channels of a group.  [default: 8]",
+    ),
+    click.option(
+        "--exclude",
+        multiple=True,
+        metavar="LAYER",
+        help="Leave the channels of this layer alone. May be repeated.",
+    ),
+)
+
+training_options = options.chain(
+    click.option("--epochs", type=click.IntRange(1), help="Epochs of training."),
+    click.option("--batch-size", type=click.IntRange(1), help="Examples per step."),
+    click.option(
+        "--learning-rate",
+        type=click.FloatRange(0, min_open=True),
+        help="Highest learning rate of the schedule.",
+    ),
+    click.option(
+        "--early-stopping",
+        type=click.IntRange(0),
+        help="Stop after so many epochs without a better validation metric.",
+    ),
+)
+
+slim_options = options.chain(
+    click.option(
+        "--strength",
+        type=click.FloatRange(0, min_open=True),
+        help="Weight of the penalty on the scales.  [default: 1e-4]",
+    ),
+    click.option(
+        "--proximal",
+        is_flag=True,
+        default=None,
+        help="Drive scales to exact zeros by a soft threshold.",
+    ),
+    click.option(
+        "--unfreeze",
+        is_flag=True,
+        default=None,
+        help="Train frozen layers too, instead of refusing them.",
+    ),
+    click.option(
+        "--sparse-epochs",
+        type=click.IntRange(0),
+        help="Epochs with the penalty, before the cut.  [default: 10]",
+    ),
+    click.option(
+        "--passes",
+        type=click.IntRange(1),
+        help="Approach the budget in so many rounds.  [default: 1]",
+    ),
+    click.option(
+        "--max-drop",
+        type=click.FloatRange(0),
+        help="Loss of the validation metric a round may leave.  [default: 0.01]",
+    ),
+    click.option(
+        "--arm",
+        type=click.Choice(["finetune", "scratch_e", "scratch_b"]),
+        help="Keep the weights, or train the shape anew.  [default: finetune]",
+    ),
+)
