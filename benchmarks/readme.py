@@ -43,8 +43,8 @@ def demo() -> str:
     agreement = f"{parity['top1_agreement']:.2%} of {parity['num_examples']:,}"
     text = (
         f"The file answers as the Keras model does on {agreement} test images, output "
-        f"signal-to-noise {parity['snr_db']:.1f} dB; {record['minutes']:.1f} minutes on "
-        "two cores."
+        f"signal-to-noise {parity['snr_db']:.1f} dB; {record['minutes']:.1f} minutes "
+        "on two cores."
     )
     return "\n".join([*lines, "", text])
 
