@@ -1,0 +1,1 @@
+"""Benchmarks of the toolkit: ratios measured side by side in one run."""

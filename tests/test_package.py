@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -23,6 +24,20 @@ def test_importing_the_package_loads_no_tensorflow():
 def test_every_public_name_loads(name):
     assert getattr(tfcompress, name) is not None
     assert name in dir(tfcompress)
+
+
+def test_another_keras_backend_is_refused_in_one_line():
+    """Before Keras tries to import what may not be installed."""
+    code = "import tfcompress; tfcompress.trace"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "KERAS_BACKEND='jax'; tfcompress needs 'tensorflow'" in done.stderr
+    assert "ModuleNotFoundError" not in done.stderr
 
 
 def test_unknown_name_is_an_attribute_error():

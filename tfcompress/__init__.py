@@ -15,6 +15,7 @@ Names load on first use, because importing TensorFlow takes seconds and
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ _SUBPACKAGES = (
     "tflite",
     "training",
 )
+_NEED_KERAS = ("channels", "distill", "graph", "slimming", "training")
 _NAMES = {
     "Budget": "channels",
     "PruningPlan": "graph",
@@ -70,11 +72,26 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import a sub-package, or one of the names it lends, on first access (PEP 562)."""
+    if name in _NEED_KERAS or name in _NAMES:
+        _refuse_other_backends()
     if name in _SUBPACKAGES:
         return importlib.import_module(f"{__name__}.{name}")
     if name in _NAMES:
         return getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _refuse_other_backends() -> None:
+    """Say in one line that Keras must run on TensorFlow, before Keras fails in many."""
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if backend != "tensorflow":
+        from tfcompress import errors
+
+        raise errors.ModelError(
+            "Keras runs on another backend. Received: KERAS_BACKEND="
+            f"{backend!r}; tfcompress needs 'tensorflow'. Unset the variable, or set "
+            "KERAS_BACKEND=tensorflow before Python starts."
+        )
 
 
 def __dir__() -> list[str]:

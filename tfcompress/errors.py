@@ -4,7 +4,6 @@ The tree::
 
     TfCompressError
       + ModelError               a model that cannot be loaded, traced or trained
-      |   + UnsupportedGraphError   a layer or topology has no channel rule
       + PlanError                a pruning plan does not fit the model
       + BudgetError              no plan meets the requested budget
       + DataError                a data set is missing, broken or does not fit
@@ -31,10 +30,6 @@ class TfCompressError(Exception):
 
 class ModelError(TfCompressError):
     """A model that cannot be loaded, traced or trained."""
-
-
-class UnsupportedGraphError(ModelError):
-    """A layer or topology that the channel tracer has no rule for."""
 
 
 class PlanError(TfCompressError):

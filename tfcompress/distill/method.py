@@ -17,7 +17,7 @@ from tfcompress.config import require
 from tfcompress.distill import soft_targets
 from tfcompress.distill.distiller import Distiller
 from tfcompress.training import Progress, TrainConfig, TrainResult, train
-from tfcompress.training.loop import precision
+from tfcompress.training.preparation import precision
 
 _KINDS = {
     "classification": "softmax",

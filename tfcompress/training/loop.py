@@ -11,18 +11,21 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from tfcompress import data, errors, files
-from tfcompress.training import checkpoints, schedules, updates, views, watching
-from tfcompress.training.acceleration import accelerate
+from tfcompress import data, files
+from tfcompress.training import (
+    checkpoints,
+    preparation,
+    schedules,
+    updates,
+    watching,
+)
 from tfcompress.training.settings import TrainConfig
 
 _LOG = logging.getLogger(__name__)
@@ -83,7 +86,7 @@ def train(  # noqa: PLR0913 - what every method may vary
             training examples.
         ModelError: If the model cannot be trained.
     """
-    _check(model)
+    preparation.check(model)
     return _Training(model, dataset, config, task, wrap).run(
         callbacks, state_dir, progress
     )
@@ -97,9 +100,9 @@ class _Training:
     ) -> None:
         self.model, self.dataset, self.config = model, dataset, config
         self.task = task or data.Task.for_model(model, dataset)
-        self.steps = _steps_per_epoch(dataset, config)
+        self.steps = preparation.steps_per_epoch(dataset, config)
         with model.distribute_strategy.scope():
-            self.twin = _twin(model, config)
+            self.twin = preparation.twin_of(model, config)
             self.fitted = wrap(self.twin) if wrap else self.twin
             self._compile()
         self.predict = data.predictor(self.twin)
@@ -115,7 +118,7 @@ class _Training:
         )
         flat = [v for v in self.fitted.trainable_variables if len(v.shape) < 2]
         optimizer.exclude_from_weight_decay(var_list=flat)
-        if precision(self.config) == "mixed_float16":
+        if preparation.precision(self.config) == "mixed_float16":
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         if self.config.accelerate:
             updates.fuse(optimizer)
@@ -131,7 +134,7 @@ class _Training:
     def run(self, callbacks: Any, state_dir: Any, progress: Any) -> TrainResult:
         """Train until the last epoch, a callback's stop, or early stopping."""
         checkpoint = self._checkpoint(state_dir)
-        _seed_generators(self.fitted, self.config.seed)
+        preparation.seed_generators(self.fitted, self.config.seed)
         self._restore(checkpoint, callbacks)
         validator = watching.Validator(self._validate)
         watcher = watching.Watcher(self.config.epochs, self.steps, progress)
@@ -172,7 +175,7 @@ class _Training:
 
     def _validate(self) -> dict[str, float]:
         """Return the validation metric and the learning rate, for the logs."""
-        _check_weights(self.model, f"after epoch {self.record['epoch']}")
+        preparation.check_weights(self.model, f"after epoch {self.record['epoch']}")
         rate = float(np.asarray(self.fitted.optimizer.learning_rate))
         if not self.dataset.sizes.get("validation"):
             return {"learning_rate": rate}
@@ -247,69 +250,3 @@ class _Training:
             epochs_run=self.record["epoch"],
             seconds=self.record["seconds"],
         )
-
-
-def _check(model: keras.Model) -> None:
-    if not model.built:
-        raise errors.ModelError(
-            f"This model is not built. Received: {model.name!r}. Give it an input "
-            "shape first: `model.build((None, height, width, channels))`."
-        )
-    strategy = tf.distribute.get_strategy()
-    if tf.distribute.has_strategy() and not all(
-        strategy.extended.variable_created_in_scope(weight.value)
-        for weight in model.weights
-    ):
-        raise errors.ModelError(
-            "The model was not made under the active strategy. Received: "
-            f"{model.name!r} and {type(strategy).__name__}. "
-            "Build or load it inside `with strategy.scope():`."
-        )
-    _check_weights(model, "before training")
-
-
-def _check_weights(model: keras.Model, when: str) -> None:
-    for variable in model.weights:
-        if not bool(keras.ops.all(keras.ops.isfinite(variable))):
-            raise errors.TrainingError(
-                f"A weight is not finite {when}. Received: {variable.path} with NaN or "
-                "infinity. Lower `learning_rate`, or start from a sound model."
-            )
-
-
-def _steps_per_epoch(dataset: Any, config: TrainConfig) -> int:
-    steps = math.ceil(int(dataset.sizes["train"]) / config.batch_size)
-    if steps == 0:
-        raise errors.TrainingError(
-            "There is nothing to train on. Received: a data set with 0 training "
-            f"examples ({getattr(dataset, 'name', 'unnamed')!r}). Check its path."
-        )
-    return steps
-
-
-def precision(config: TrainConfig) -> str | None:
-    """Return the dtype policy: half precision where it pays, on a GPU only."""
-    if config.mixed_precision == "auto":
-        has_gpu = bool(tf.config.list_physical_devices("GPU"))
-        return "mixed_float16" if has_gpu else None
-    return (
-        None if config.mixed_precision == "off" else f"mixed_{config.mixed_precision}"
-    )
-
-
-def _twin(model: keras.Model, config: TrainConfig) -> keras.Model:
-    if config.accelerate and views.has_graph(model):
-        return accelerate(model, precision=precision(config))
-    if config.accelerate:
-        _LOG.warning("%s has no graph: trained as it is, not faster.", model.name)
-    return model
-
-
-def _seed_generators(model: keras.Model, seed: int) -> None:
-    """Start every random layer from `seed`, so that two runs draw alike."""
-    layers = model._flatten_layers()  # noqa: SLF001 - no public walk over nested layers
-    generators = [g for layer in layers for g in layer._seed_generators]  # noqa: SLF001
-    unique = {id(generator): generator for generator in generators}
-    for index, generator in enumerate(unique.values()):
-        state = np.random.SeedSequence([seed, index]).generate_state(2)
-        generator.state.assign(state.astype(generator.state.dtype))
