@@ -96,6 +96,7 @@ def test_stored_targets_train_as_the_live_teacher_does(tmp_path):
     np.testing.assert_allclose(results[0], results[1], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_hints_pull_features_together():
     """Widths differ: a 1x1 adapter learns with the student and is not part of it."""
     student, teacher = student_net(), teacher_net()
@@ -178,6 +179,7 @@ TASKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TASKS)
 def test_kinds_of_outputs(name):
     """Multi-label, regression and per-pixel outputs learn what the teacher says."""
@@ -233,6 +235,7 @@ def test_regularisers_count_once():
     assert logs["loss"] == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_survives_saving(tmp_path):
     """A saved distiller goes on with its student, teacher and adapters."""
     distiller = distill.Distiller(

@@ -28,6 +28,7 @@ def student_net():
     return conv_bn_net((8, 8, 3), widths=(4, 4), classes=4, seed=1)
 
 
+@pytest.mark.slow
 def test_cached_and_live_agree(teacher, tmp_path):
     """Both train the student in place to the same weights, and report alike."""
     results = []
@@ -50,6 +51,7 @@ def test_cached_and_live_agree(teacher, tmp_path):
     assert "val_accuracy" in result.history
 
 
+@pytest.mark.slow
 def test_goes_on_after_an_interruption(teacher, tmp_path):
     """With hints too, whose adapters are kept in the state."""
 
@@ -97,6 +99,7 @@ def test_data_that_change_are_an_error(teacher, tmp_path, monkeypatch):
         distill.distill(student_net(), teacher, other, config=config())
 
 
+@pytest.mark.slow
 def test_one_sigmoid_unit_for_two_classes():
     """A classification with one unit compares Bernoulli distributions."""
     x, y = blob_arrays(160, classes=2)

@@ -39,6 +39,7 @@ def test_learns_and_reports():
     assert seen[0].logs["loss"] > 0
 
 
+@pytest.mark.slow
 def test_same_seed_same_result():
     """Order, dropout and weights depend on the seed alone."""
 
@@ -59,6 +60,7 @@ def test_same_seed_same_result():
     assert np.abs(first - other).max() > 1e-4
 
 
+@pytest.mark.slow
 def test_plain_training_gives_the_same():
     """`accelerate=False` is slower, not different."""
     results = []
@@ -224,6 +226,7 @@ def test_callbacks_with_a_state_are_resumed(tmp_path):
         assert counter.epochs == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
 def test_trains_in_half_precision(precision):
     """The weights stay float32 and learn."""

@@ -21,7 +21,7 @@ from tfcompress.distill import hints as feature_hints
 from tfcompress.distill import losses
 from tfcompress.distill.logits import Head, activate, head
 from tfcompress.distill.soft_targets import SoftTargets
-from tfcompress.training import accelerate, updates
+from tfcompress.training import accelerate, updates, views
 
 _LINEAR_LOSSES = ("mean_squared", "mean_absolute", "huber", "log_cosh", "mse", "mae")
 
@@ -92,6 +92,7 @@ class Distiller(keras.Model):
         self._weights_of_outputs: list[float] = [1.0] * len(ours.names)
         fast = accelerate(theirs.network) if theirs else None
         self._untracked = _Untracked(student, teacher, fast)
+        self._structure = views.graph_of(student).output  # nested as it predicts
         count = len(ours.names)
         self.hints = None
         if theirs and pairs:
@@ -144,7 +145,7 @@ class Distiller(keras.Model):
         count = len(self._names)
         pairs = zip(found[:count], self._activations, strict=True)
         outputs = [activate(logits, activation) for logits, activation in pairs]
-        predictions = keras.tree.pack_sequence_as(self.student.output, outputs)
+        predictions = keras.tree.pack_sequence_as(self._structure, outputs)
         if not training:
             return predictions
         return {
