@@ -97,6 +97,8 @@ def predictor(model: keras.Model) -> Callable[[Any], Any]:
     forward = tf.function(
         lambda x: model(x, training=False), reduce_retracing=True, jit_compile=False
     )
+    # TensorFlow counts tracings by source line: one per model is meant, not a mistake.
+    forward._omit_frequent_tracing_warning = True  # noqa: SLF001 - has no public name
 
     def predict(x: Any) -> Any:
         tensors = tf.nest.map_structure(tf.convert_to_tensor, x)

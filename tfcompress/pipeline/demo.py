@@ -27,7 +27,17 @@ def demo_workflow(*, seed: int = 0) -> Workflow:
                 "train": {"epochs": 10, "learning_rate": 2e-3},
             },
             "data": {"source": "fashion-mnist-small"},
-            "slim": {"macs": 0.5, "sparse_epochs": 4, "epochs": 2},
+            "slim": {
+                "macs": 0.5,
+                "optimizer": "sgd",
+                "weight_decay": 1e-4,
+                "strength": 6e-3,  # strong, because the training is short
+                "sparse_epochs": 6,
+                "sparse_learning_rate": 0.05,
+                "epochs": 3,
+                "learning_rate": 0.02,
+                "max_drop": 0.02,  # distillation brings the rest back
+            },
             "distill": {"epochs": 6},
             "convert": {"recipe": "int8"},
             "verify": {"max_drop": 0.01, "max_drop_from_original": 0.01},
