@@ -77,9 +77,9 @@ def test_augmentation_needs_the_live_teacher(teacher):
     """`auto` takes it; `cached` is refused with the way out."""
     flips = data.Augmentation(flip=True)
     dataset = blobs(augmentation=flips)
-    with pytest.raises(errors.ConfigError, match="teacher='live'"):
+    with pytest.raises(errors.ConfigError, match="soft_targets='live'"):
         distill.distill(
-            student_net(), teacher, dataset, config=config(teacher="cached")
+            student_net(), teacher, dataset, config=config(soft_targets="cached")
         )
     assert method._caches(config(), dataset) is False
     assert method._caches(config(), blobs()) is True
@@ -112,7 +112,7 @@ def test_one_sigmoid_unit_for_two_classes():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"temperature": 0.0}, {"alpha": -0.1}, {"teacher": "dead"}, {"epochs": 0}]
+    "wrong", [{"temperature": 0.0}, {"alpha": -0.1}, {"soft_targets": "dead"}, {"epochs": 0}]
 )
 def test_refuses_settings_out_of_range(wrong):
     """The message names the setting."""

@@ -38,7 +38,7 @@ class DistillConfig(TrainConfig):
 
     temperature: float = 4.0  # Hinton et al. 2015 use 2 to 20
     alpha: float = 0.9  # weight of the soft loss; the task's loss gets the rest
-    teacher: Literal["auto", "cached", "live"] = "auto"  # auto: cached if it can be
+    soft_targets: Literal["auto", "cached", "live"] = "auto"  # auto: cached if possible
     hints: tuple[Any, ...] = ()  # (student layer, teacher layer) or Hint
 
     def __post_init__(self) -> None:
@@ -48,7 +48,9 @@ class DistillConfig(TrainConfig):
         require(0 <= self.alpha <= 1, "alpha", self.alpha, "in [0, 1]")
         choices = ("auto", "cached", "live")
         expected = "one of " + ", ".join(map(repr, choices))
-        require(self.teacher in choices, "teacher", self.teacher, expected)
+        require(
+            self.soft_targets in choices, "soft_targets", self.soft_targets, expected
+        )
 
 
 def distill(  # noqa: PLR0913 - as `train`, plus the teacher and its store
@@ -128,14 +130,15 @@ def _kind(kind: str, units: int) -> str:
 
 
 def _caches(config: DistillConfig, dataset: data.Dataset) -> bool:
-    if config.teacher == "cached" and dataset.augmentation is not None:
+    if config.soft_targets == "cached" and dataset.augmentation is not None:
         raise errors.ConfigError(
-            "Random augmentation leaves nothing to cache. Received: teacher='cached' "
-            f"and a data set with augmentation ({dataset.name!r}). Use teacher='live'."
+            "Random augmentation leaves nothing to cache. Received: soft_targets="
+            f"'cached' and a data set with augmentation ({dataset.name!r}). "
+            "Use soft_targets='live'."
         )
-    if config.teacher == "auto":
+    if config.soft_targets == "auto":
         return dataset.augmentation is None and not config.hints
-    return config.teacher == "cached"
+    return config.soft_targets == "cached"
 
 
 @contextlib.contextmanager
