@@ -6,6 +6,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 help:      ## list the targets
@@ -35,10 +37,10 @@ layers: $(READY)     ## no stage imports a later one
 	$(BIN)/lint-imports
 
 test-fast: $(READY)  ## fast tests and every docstring example
-	$(BIN)/python -m pytest -q -m "not slow and not device"
+	$(PYTEST) -q -m "not slow and not device"
 
 test: $(READY)       ## also the tests that train and convert real models
-	$(BIN)/python -m pytest -m "not device"
+	$(PYTEST) -m "not device"
 
 golden: $(READY)     ## rewrite golden files; read the diff before committing it
 	$(BIN)/python -m pytest -q --golden-update -m "not slow and not device" tests/cli tests/report
