@@ -112,7 +112,8 @@ def test_one_sigmoid_unit_for_two_classes():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"temperature": 0.0}, {"alpha": -0.1}, {"soft_targets": "dead"}, {"epochs": 0}]
+    "wrong",
+    [{"temperature": 0.0}, {"alpha": -0.1}, {"soft_targets": "dead"}, {"epochs": 0}],
 )
 def test_refuses_settings_out_of_range(wrong):
     """The message names the setting."""
