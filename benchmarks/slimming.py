@@ -23,18 +23,16 @@ import argparse
 import dataclasses
 import json
 import pathlib
-import platform
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
 
-import tfcompress
 from benchmarks import cifar10
 from benchmarks.slimming_figures import CRITERIA, plot, table
+from benchmarks.timing import environment
 from tfcompress import channels, data, files, graph, slimming, training
 
 HERE = pathlib.Path(__file__).parent
@@ -299,21 +297,6 @@ def scale_quantiles(model: keras.Model) -> list[float]:
     ]
     quantiles = np.quantile(np.concatenate(scales), np.linspace(0, 1, 11))
     return [round(float(value), 5) for value in quantiles]
-
-
-def environment() -> dict[str, Any]:
-    """Return the versions that the figures were measured with."""
-    import tensorflow as tf
-
-    return {
-        "date": time.strftime("%Y-%m-%d"),
-        "python": platform.python_version(),
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-        "numpy": np.__version__,
-        "tfcompress": tfcompress.__version__,
-        "machine": f"{platform.system()} {platform.machine()}",
-    }
 
 
 def main() -> None:

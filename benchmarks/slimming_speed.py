@@ -1,11 +1,9 @@
-"""What the L1 penalty on scales costs per training step, and what a selection costs.
+"""What the L1 penalty on scales costs per training step.
 
     python -m benchmarks.slimming_speed
 
 Steps with and without the penalty are timed in turns on the same batch, so that both
 see the same machine; the ratio of their lower quartiles counts, its bound is 1.03.
-The bound of trace + select + prune is twice the time of `keras.models.clone_model` +
-`set_weights`.
 """
 
 from __future__ import annotations
@@ -19,8 +17,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from benchmarks.slimming import environment
-from tfcompress import channels, files, graph, slimming, training
+from benchmarks.timing import environment
+from tfcompress import files, slimming, training
 from tfcompress.slimming.soft_threshold import follow_optimizer
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "slimming_speed.json"
@@ -103,36 +101,6 @@ def quartile(values: list[float]) -> float:
     return statistics.quantiles(values, n=4)[0]
 
 
-def selection_ratios(name: str) -> dict[str, Any]:
-    """Time trace, score + select and prune against cloning the model."""
-    model = getattr(keras.applications, name)(weights=None)
-    weights = model.get_weights()
-
-    def clone() -> None:
-        keras.models.clone_model(model).set_weights(weights)
-
-    def cut() -> None:
-        layer_graph = graph.trace(model)
-        scores = channels.score(layer_graph)
-        plan = channels.select(layer_graph, scores, budget=channels.Budget(macs=0.5))
-        graph.prune_model(layer_graph, plan)
-
-    def select() -> None:
-        channels.select(layer_graph, scores, budget=channels.Budget(macs=0.5))
-
-    layer_graph = graph.trace(model)
-    scores = channels.score(layer_graph, criterion="l1_norm")
-    seconds = in_turns({"clone": clone, "cut": cut, "select": select}, 3)
-    best = {kind: min(times) for kind, times in seconds.items()}
-    return {
-        "network": name,
-        "select_ms": round(1000 * best["select"], 2),
-        "clone_ms": round(1000 * best["clone"], 1),
-        "trace_score_select_prune_ms": round(1000 * best["cut"], 1),
-        "ratio": round(best["cut"] / best["clone"], 3),
-    }
-
-
 def main() -> None:
     """Measure, print and write the results."""
     record = {
@@ -140,9 +108,8 @@ def main() -> None:
         "environment": environment(),
         "step_bound": STEP_BOUND,
         "steps": [step_ratios(name) for name in NETWORKS],
-        "selection": [selection_ratios(name) for name in ("MobileNetV2", "ResNet50")],
     }
-    for row in (*record["steps"], *record["selection"]):
+    for row in record["steps"]:
         print(row, flush=True)
     files.write_json(RESULTS, record)
 
