@@ -59,7 +59,7 @@ def shown(value: float, unit: str) -> str:
     if unit == "fraction":
         return f"{value:.2%}".replace("%", " %")
     if unit == "count":
-        return f"{value / 1e6:.2f} M"
+        return f"{value / 1e6:.2f} M" if value >= 1e6 else f"{value / 1e3:.1f} k"
     return f"{value / 1e3:.1f} kB" if unit == "bytes" else f"{value:.3f} {unit}"
 
 
