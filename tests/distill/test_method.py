@@ -38,7 +38,7 @@ def test_cached_and_live_agree(teacher, tmp_path):
             student,
             teacher,
             blobs(320),
-            config=config(teacher=source),
+            config=config(soft_targets=source),
             state_dir=tmp_path / source,
         )
         results.append(flat(student))

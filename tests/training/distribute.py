@@ -33,7 +33,7 @@ def main() -> None:
         "moved": float(np.ptp(flat(model) - before)),
     }
     found["replicas"] = model.distribute_strategy.num_replicas_in_sync
-    settings["teacher"] = "live"
+    settings["soft_targets"] = "live"
     taught = distill.distill(
         student, model, blobs(320), config=distill.DistillConfig(**settings)
     )
