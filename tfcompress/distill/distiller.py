@@ -92,7 +92,6 @@ class Distiller(keras.Model):
         self._weights_of_outputs: list[float] = [1.0] * len(ours.names)
         fast = accelerate(theirs.network) if theirs else None
         self._untracked = _Untracked(student, teacher, fast)
-        self._structure = views.graph_of(student).output  # nested as it predicts
         count = len(ours.names)
         self.hints = None
         if theirs and pairs:
@@ -145,7 +144,9 @@ class Distiller(keras.Model):
         count = len(self._names)
         pairs = zip(found[:count], self._activations, strict=True)
         outputs = [activate(logits, activation) for logits, activation in pairs]
-        predictions = keras.tree.pack_sequence_as(self._structure, outputs)
+        # Asked anew: as an attribute Keras would wrap it, and losses miss a plain dict.
+        structure = views.graph_of(self.student).output
+        predictions = keras.tree.pack_sequence_as(structure, outputs)
         if not training:
             return predictions
         return {
