@@ -25,7 +25,7 @@ import numpy as np
 from tfcompress import channels, data, files, graph
 from tfcompress.channels import budgets
 from tfcompress.slimming.pass_state import PassState
-from tfcompress.slimming.passes import Pass, Progress, Work, run_pass
+from tfcompress.slimming.passes import Pass, Progress, Work, run_pass, select_channels
 from tfcompress.slimming.regularization import prunable_norms, regularize_scales
 from tfcompress.slimming.settings import SlimConfig
 
@@ -267,15 +267,7 @@ def _check(
             for group in layer_graph.groups
             if norms & {part.layer for part in (*group.scales, *group.followers)}
         }
-    channels.select(
-        layer_graph,
-        scores,
-        budget=budget,
-        scope=config.scope,
-        round_to=config.round_to,
-        min_channels=config.min_channels,
-        exclude=config.exclude,
-    )
+    select_channels(layer_graph, scores, config, budget)
 
 
 def _states(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -139,13 +139,13 @@ def run_pass(
     )
 
 
-def _select(
-    layer_graph: graph.LayerGraph, work: Work, budget: channels.Budget
+def select_channels(
+    layer_graph: graph.LayerGraph,
+    scores: Mapping[str, Any],
+    config: SlimConfig,
+    budget: channels.Budget,
 ) -> graph.PruningPlan:
-    config = work.config
-    scores = channels.score(
-        layer_graph, criterion=config.criterion, data=work.dataset, seed=config.seed
-    )
+    """Select what to keep within a budget, by a config's rounding, floor and scope."""
     return channels.select(
         layer_graph,
         scores,
@@ -155,6 +155,16 @@ def _select(
         min_channels=config.min_channels,
         exclude=config.exclude,
     )
+
+
+def _select(
+    layer_graph: graph.LayerGraph, work: Work, budget: channels.Budget
+) -> graph.PruningPlan:
+    config = work.config
+    scores = channels.score(
+        layer_graph, criterion=config.criterion, data=work.dataset, seed=config.seed
+    )
+    return select_channels(layer_graph, scores, config, budget)
 
 
 def _train_sparse(
