@@ -44,8 +44,7 @@ def rebuild(
         tensors.update(zip(call.outputs, made, strict=True))
     outputs = tree.map_structure(lambda ref: tensors[ref.tensor], flat.outputs)
     new = keras.Model(inputs, outputs, name=model.name)
-    new.trainable = model.trainable
-    _copy_trainable(model, flat, layers)
+    _copy_trainable(model, new, flat, layers)
     _copy_compile(model, new, notes)
     return new, layers, notes
 
@@ -87,13 +86,15 @@ def _copy_lambda(layer: Any, name: str) -> Any:
 
 
 def _copy_trainable(
-    model: keras.Model, flat: FlatModel, layers: Mapping[str, Any]
+    model: keras.Model, new: keras.Model, flat: FlatModel, layers: Mapping[str, Any]
 ) -> None:
     """Freeze what is frozen, also where an enclosing nested model froze it."""
-    del model
-    for call in flat.calls:
-        if hasattr(call.layer, "trainable"):
-            layers[call.name].trainable = call.layer.trainable
+    # Read first: a layer that could not be copied is in both models.
+    flags = {call.name: getattr(call.layer, "trainable", None) for call in flat.calls}
+    new.trainable = model.trainable  # Keras sets it on every layer inside
+    for name, flag in flags.items():
+        if flag is not None:
+            layers[name].trainable = flag
 
 
 def _copy_compile(model: keras.Model, new: keras.Model, notes: list[str]) -> None:
