@@ -5,8 +5,9 @@ The sub-packages follow a model's path through the toolkit::
     trace - score - plan - surgery - fine-tune/distill - convert - verify - report
     graph/  channels/     graph/     training/ distill/  tflite/            report/
 
-`slimming` trains BatchNorm scales towards zero so that the plan decides itself;
-`pipeline` runs the stages of a workflow; `android_bench` (apart) measures the file.
+`slimming` trains BatchNorm scales towards zero so that the plan decides itself; `amc`
+searches for the plan by reinforcement learning; `pipeline` runs the stages of a
+workflow; `android_bench` (apart) measures the file.
 
 Names load on first use, because importing TensorFlow takes seconds and
 ``tfcompress --help`` must not.
@@ -19,13 +20,23 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tfcompress import channels, data, distill, graph, slimming, tflite, training
+    from tfcompress import (
+        amc,
+        channels,
+        data,
+        distill,
+        graph,
+        slimming,
+        tflite,
+        training,
+    )
     from tfcompress.channels import Budget, score, select
     from tfcompress.graph import PruningPlan, cost, mask_model, prune_model, trace
 
 __version__ = "0.1.0"
 
 _SUBPACKAGES = (
+    "amc",
     "channels",
     "data",
     "distill",
@@ -36,7 +47,7 @@ _SUBPACKAGES = (
     "tflite",
     "training",
 )
-_NEED_KERAS = ("channels", "distill", "graph", "slimming", "training")
+_NEED_KERAS = ("amc", "channels", "distill", "graph", "slimming", "training")
 _NAMES = {
     "Budget": "channels",
     "PruningPlan": "graph",
@@ -52,6 +63,7 @@ __all__ = [
     "Budget",
     "PruningPlan",
     "__version__",
+    "amc",
     "channels",
     "cost",
     "data",
