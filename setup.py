@@ -15,6 +15,7 @@ VERSION = re.search(
 INSTALL_REQUIRES = [
     "ai-edge-litert>=2.3,<2.4",
     "click>=8.1,<9",
+    "dm-env>=1.6,<2",
     "filelock>=3.16,<4",
     "flatbuffers>=24.3,<27",
     "jinja2>=3.1,<4",
@@ -24,6 +25,7 @@ INSTALL_REQUIRES = [
     "pillow>=11,<14",
     "psutil>=6,<8",
     "rich>=13.9,<16",
+    "scipy>=1.13,<2",
     "tensorflow>=2.21,<2.22",
     # tensorflow-model-optimization needs Keras 2; naming it locks tensorflow's minor.
     "tf-keras>=2.21,<2.22",
@@ -42,6 +44,7 @@ EXTRAS_REQUIRE = {
         "towncrier>=24.8,<27",
     ],
     "docs": ["mkdocs>=1.6,<2"],
+    "gym": ["gymnasium>=1.0,<2"],
     "tensorboard": ["tensorboard>=2.19,<2.22"],
 }
 

@@ -28,7 +28,7 @@ from tfcompress import files, training
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "training_speed.json"
 GOAL = 0.6
-STEPS = 5  # of one measured fit
+STEPS = 20  # of one measured fit
 
 
 def resnet20(kit: Any = keras, *, width: int = 16) -> Any:

@@ -1,4 +1,4 @@
-"""Tests of `tfcompress.slimming.monitor` and `.event_files`."""
+"""Tests of `tfcompress.slimming.monitor` and of the event files that it writes."""
 
 from __future__ import annotations
 

@@ -55,6 +55,12 @@ class FoldTarget:
         """Return the constants of the removed positions, 0 elsewhere."""
         return np.where(kept[self.atoms], 0.0, self.value)
 
+    def places(self) -> list[tuple[tuple[str, str], int]]:
+        """Return the weights that take the shift up (layer, name), and its sign."""
+        if self.into == MEAN:
+            return [((norm, "moving_mean"), -1) for norm in self.norms]
+        return [((self.layer, "bias"), 1)]
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FoldReport:
@@ -180,15 +186,10 @@ def shifted_weights(
     """Return the full-size biases and means after folding, by layer and short name."""
     found: dict[str, dict[str, FloatArray]] = {}
     for target, shift in shifts(graph, kept):
-        places = (
-            [(norm, "moving_mean", -shift) for norm in target.norms]
-            if target.into == MEAN
-            else [(target.layer, "bias", shift)]
-        )
-        for layer, name, change in places:
+        for (layer, name), sign in target.places():
             before = weights_of(graph.layers[layer])
             base = before[name] if name in before else np.zeros(shift.shape)
-            found.setdefault(layer, {})[name] = base + change
+            found.setdefault(layer, {})[name] = base + sign * shift
     return found
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from tfcompress import errors
 from tfcompress.config import require
-from tfcompress.slimming.event_files import EventFile
+from tfcompress.training.event_files import EventFile
 from tfcompress.slimming.soft_threshold import follow_optimizer
 
 Array = npt.NDArray[Any]
