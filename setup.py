@@ -34,6 +34,7 @@ INSTALL_REQUIRES = [
 
 EXTRAS_REQUIRE = {
     "dev": [
+        "gymnasium>=1.0,<2",  # the adapter of AMC's environment is checked with it
         "hypothesis>=6.130,<7",
         "import-linter>=2.3,<3",
         "mypy>=1.15,<3",
