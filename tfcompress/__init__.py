@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         slimming,
         tflite,
         training,
+        zoo,
     )
     from tfcompress.channels import Budget, score, select
     from tfcompress.graph import PruningPlan, cost, mask_model, prune_model, trace
@@ -46,8 +47,9 @@ _SUBPACKAGES = (
     "slimming",
     "tflite",
     "training",
+    "zoo",
 )
-_NEED_KERAS = ("amc", "channels", "distill", "graph", "slimming", "training")
+_NEED_KERAS = ("amc", "channels", "distill", "graph", "slimming", "training", "zoo")
 _NAMES = {
     "Budget": "channels",
     "PruningPlan": "graph",
@@ -79,6 +81,7 @@ __all__ = [
     "tflite",
     "trace",
     "training",
+    "zoo",
 ]
 
 
