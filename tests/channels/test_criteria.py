@@ -51,6 +51,28 @@ def test_geometric_median_sums_the_distances_to_the_others():
     np.testing.assert_allclose(scores["hidden"], sums / sums.mean(), rtol=1e-6)
 
 
+def test_consumer_l1_is_the_sum_over_the_weights_that_read_the_channel():
+    """The rows of the kernel of `head` sum to 2, 1 and 3, with mean 2."""
+    model = two_layer_net()
+    kernel = np.array([[2.0], [-1.0], [3.0]])
+    model.get_layer("head").set_weights([kernel, np.zeros(1)])
+    scores = score(model, criterion="consumer_l1")
+    np.testing.assert_allclose(scores["hidden"], [1.0, 0.5, 1.5])
+
+
+def test_consumer_l1_averages_several_consumers_each_of_mean_one():
+    """One reads (1, 3), mean 2; the other (120, 0) over 3 positions, mean 60."""
+    x = keras.Input((3, 4))
+    y = L.Conv1D(2, 1, name="made")(x)
+    one = L.Conv1D(1, 1, name="one")(y)
+    other = L.Dense(1, name="other")(L.Flatten()(y))
+    model = keras.Model(x, [one, other])
+    model.get_layer("one").kernel.assign(np.reshape([-1.0, 3.0], (1, 2, 1)))
+    model.get_layer("other").kernel.assign(np.reshape([40.0, 0.0] * 3, (6, 1)))
+    scores = score(model, criterion="consumer_l1")
+    np.testing.assert_allclose(scores["made"], [(0.5 + 2) / 2, (1.5 + 0) / 2])
+
+
 def test_bn_scale_is_raw_and_tied_norms_are_averaged():
     """|(1, -3)| and |(0, 2)| average to (0.5, 2.5); nothing is normalised."""
     model = residual_net()
@@ -104,7 +126,9 @@ def test_random_scores_repeat_with_the_seed_and_differ_without():
         assert (values != other[name]).all()
 
 
-@pytest.mark.parametrize("name", ["bn_scale", "l1_norm", "l2_norm", "geometric_median"])
+@pytest.mark.parametrize(
+    "name", ["bn_scale", "l1_norm", "l2_norm", "geometric_median", "consumer_l1"]
+)
 def test_every_group_is_scored(name):
     """One finite score per channel, for every group, tied ones too."""
     layer_graph = graph.trace(randomise(conv_bn_net()))

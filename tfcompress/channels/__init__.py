@@ -9,6 +9,7 @@
 from tfcompress.channels.budgets import Budget
 from tfcompress.channels.criteria import (
     bn_scale,
+    consumer_l1,
     geometric_median,
     l1_norm,
     l2_norm,
@@ -21,6 +22,7 @@ from tfcompress.channels.taylor_scores import taylor
 __all__ = [
     "Budget",
     "bn_scale",
+    "consumer_l1",
     "geometric_median",
     "l1_norm",
     "l2_norm",

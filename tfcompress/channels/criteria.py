@@ -12,6 +12,8 @@ criterion            score of channel c                     scale across layers
 `l1_norm`            sum of |w| over its weights            mean of a layer is 1
 `l2_norm`            root of the sum of w^2                 mean of a layer is 1
 `geometric_median`   sum of its distances to the others     mean of a layer is 1
+`consumer_l1`        sum of |w| over the weights that       mean of a layer is 1
+                     read it
 `taylor`             (sum of gradient x weight)^2           raw, as the paper
 `random`             uniform in [0, 1)                      -
 ===================  =====================================  ===================
@@ -19,7 +21,9 @@ criterion            score of channel c                     scale across layers
 Sources: `bn_scale`: Liu et al., "Learning Efficient Convolutional Networks through
 Network Slimming", ICCV 2017, section 3.  `l1_norm`: Li et al., "Pruning Filters for
 Efficient ConvNets", ICLR 2017, section 3.1.  `geometric_median`: He et al., "Filter
-Pruning via Geometric Median", CVPR 2019, equation 4.  `taylor`: see `taylor_scores`.
+Pruning via Geometric Median", CVPR 2019, equation 4.  `consumer_l1`: He et al., "AMC:
+AutoML for Model Compression and Acceleration on Mobile Devices", ECCV 2018, as the
+authors' program has it.  `taylor`: see `taylor_scores`.
 
 Where we differ: the papers of `l1_norm` and `geometric_median` only compare channels
 of one layer.  Dividing by the layer's mean leaves that order alone and makes scores of
@@ -137,6 +141,32 @@ def geometric_median(layer_graph: graph.LayerGraph) -> Scores:
     return _by_kernel(layer_graph, distance_sums)
 
 
+def consumer_l1(layer_graph: graph.LayerGraph) -> Scores:
+    """Score by the sum of the absolute weights that read the channel.
+
+    Meant for plans whose consumers are repaired afterwards (`reconstruct`).  Several
+    consumers of one group count alike, whatever the size of their weights.
+    """
+    return {
+        group.name: _by_consumers(layer_graph, group)
+        for group in layer_graph.groups
+        if group.consumers
+    }
+
+
+def _by_consumers(layer_graph: graph.LayerGraph, group: graph.ChannelGroup) -> Array:
+    total, count = np.zeros(group.size), np.zeros(group.size)
+    for part in group.consumers:
+        sums = np.zeros(group.size)
+        for positions, rows in _rows(layer_graph, [part]):
+            np.add.at(sums, positions, _magnitude(rows))
+        read = np.isin(np.arange(group.size), part.channel)
+        total[read] += _of_mean_one(sums[read])
+        count += read
+    mean: Array = total / np.maximum(count, 1.0)
+    return mean
+
+
 def random(layer_graph: graph.LayerGraph, *, seed: int = 0) -> Scores:
     """Score by chance: the baseline that every criterion has to beat."""
     rng = np.random.default_rng(seed)
@@ -182,6 +212,7 @@ def _named(name: str, data: Any, seed: int) -> Criterion:
         "l1_norm": l1_norm,
         "l2_norm": l2_norm,
         "geometric_median": geometric_median,
+        "consumer_l1": consumer_l1,
         "taylor": lambda layer_graph: taylor(layer_graph, data=data, seed=seed),
         "random": lambda layer_graph: random(layer_graph, seed=seed),
     }
@@ -199,15 +230,18 @@ def _by_kernel(
     """Score every group by its producers' kernels, each with mean 1 in its layer."""
 
     def normalised(rows: Array) -> Array:
-        scores = rows_to_scores(rows)
-        mean = float(scores.mean())
-        return scores / mean if mean > 0 else scores
+        return _of_mean_one(rows_to_scores(rows))
 
     return {
         group.name: _combine(layer_graph, group, group.producers, normalised)
         for group in layer_graph.groups
         if group.producers
     }
+
+
+def _of_mean_one(scores: Array) -> Array:
+    mean = float(scores.mean())
+    return scores / mean if mean > 0 else scores
 
 
 def _combine(
