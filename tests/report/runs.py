@@ -9,15 +9,18 @@ from collections.abc import Callable
 from typing import Any
 
 FASHION = pathlib.Path(__file__).parent / "fixtures" / "fashion"
+SEARCH = FASHION.parent / "search"  # a network, and an AMC search with baselines
 
 HOSTILE = (
     "<img src=x onerror=alert(1)> \"&' | `x` ]]> </style><script>alert(2)</script>"
 )
 
 
-def copy(folder: pathlib.Path, name: str = "run") -> pathlib.Path:
-    """Copy the fixture run, so that a test may change it."""
-    return pathlib.Path(shutil.copytree(FASHION, folder / name))
+def copy(
+    folder: pathlib.Path, name: str = "run", *, of: pathlib.Path = FASHION
+) -> pathlib.Path:
+    """Copy a fixture run, so that a test may change it."""
+    return pathlib.Path(shutil.copytree(of, folder / name))
 
 
 def edit(path: pathlib.Path, change: Callable[[dict[str, Any]], object]) -> None:
@@ -81,3 +84,17 @@ def name_everything(run: pathlib.Path, name: str) -> None:
     }
     for file, change in changes.items():
         edit(run / f"{file}.json", change)
+
+
+def name_the_search(run: pathlib.Path, name: str) -> None:
+    """Write `name` into every place of a search's record that a user can name."""
+
+    def change(record: dict[str, Any]) -> None:
+        search = record["details"]["search"]
+        search.update(metric=name, reward=name, notes=[name])
+        for decision in search["decisions"]:
+            decision.update(group=name, layers=[name])
+        for method in search["baselines"]:
+            method["method"] = name
+
+    edit(run / "amc.json", change)

@@ -96,10 +96,18 @@ def test_the_page_is_drawn(browse, page, size, theme, ground, accent):
 
 
 @pytest.mark.parametrize("width", [320, 390, 768])
-def test_the_page_does_not_scroll_sideways(browse, tmp_path, width):
+@pytest.mark.parametrize(
+    ("fixture", "change"),
+    [
+        (runs.FASHION, runs.name_everything),
+        (runs.SEARCH, runs.name_the_search),
+    ],
+    ids=["everything", "search"],
+)
+def test_the_page_does_not_scroll_sideways(browse, tmp_path, width, fixture, change):
     """Not even with long and hostile names: wide tables scroll by themselves."""
-    run = runs.copy(tmp_path)
-    runs.name_everything(run, runs.HOSTILE + "very_long_layer_name/" * 12)
+    run = runs.copy(tmp_path, of=fixture)
+    change(run, runs.HOSTILE + "very_long_layer_name/" * 12)
     text = report.to_html(report.build(run))
     framed = tmp_path / "framed.html"  # our own script measures; the page has none
     framed.write_text(

@@ -28,6 +28,7 @@ from tfcompress.report.network import (
 from tfcompress.report.parity import Parity, read_parity
 from tfcompress.report.progress import Step, steps
 from tfcompress.report.records import Run, Stage, read_run
+from tfcompress.report.searches import Search, searches
 from tfcompress.report.summary import Quantity, result_file, summarise
 from tfcompress.report.verdicts import Verdict, judge
 
@@ -76,6 +77,7 @@ class Report:
     channels: tuple[GroupChannels, ...]
     scales: Mapping[str, tuple[Histogram, ...]]
     curves: tuple[Curve, ...]
+    searches: tuple[Search, ...]
     surgery: tuple[Surgery, ...]
     parity: tuple[Parity, ...]
     original_file: TfliteFile | None
@@ -121,6 +123,7 @@ def build(run_dir: files.PathLike) -> Report:
         channels=tuple(channels(run)),
         scales={name: found for name, found in scales.items() if found},
         curves=tuple(curve for stage in run.stages for curve in curves(stage)),
+        searches=tuple(searches(run)),
         surgery=tuple(surgeries(run)),
         parity=parity,
         original_file=original,
@@ -150,8 +153,10 @@ def _gaps(report: Report) -> list[str]:
             row.key == "score" and row.after is not None for row in report.summary
         ),
         "No removed channels are recorded.": report.channels,
-        "No histograms of BatchNorm scales are recorded.": (report.scales),
-        "No training history is recorded.": report.curves,
+        "No histograms of BatchNorm scales are recorded.": (
+            report.scales or report.searches
+        ),
+        "No training history is recorded.": report.curves or report.searches,
         "No .tflite file is recorded.": report.files,
         "No float32 .tflite of the original to compare the file with.": (
             original is not None and original.file_bytes is not None

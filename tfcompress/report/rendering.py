@@ -11,7 +11,7 @@ from typing import Any
 
 import jinja2
 
-from tfcompress.report import charts, formats, tables, training_charts
+from tfcompress.report import charts, formats, search_charts, tables, training_charts
 from tfcompress.report.building import Report
 
 
@@ -20,7 +20,12 @@ def to_html(report: Report) -> str:
     return (
         _environment(autoescape=True)
         .get_template("report.html")
-        .render(_context(report), charts=charts, training_charts=training_charts)
+        .render(
+            _context(report),
+            charts=charts,
+            search_charts=search_charts,
+            training_charts=training_charts,
+        )
     )
 
 
@@ -70,6 +75,7 @@ def _context(report: Report) -> dict[str, Any]:
         "before_total": sum(group.before for group in report.channels),
         "kept_total": sum(group.after for group in report.channels),
         "files_table": tables.files_table(report),
+        "search_table": tables.search_table,
         "latency_table": tables.latency_table(report),
         "latency_sentence": tables.latency_sentence(report),
         "stages_table": tables.stages_table(report),
@@ -84,6 +90,7 @@ def _values(steps: list[Any]) -> list[float]:
 def _sections(report: Report, metric: str | None) -> list[tuple[str, str]]:
     listed = [
         ("steps", metric.capitalize() if metric else "", metric),
+        ("search", "Search", report.searches),
         ("channels", "Channels", report.channels),
         ("scales", "Scales", report.scales),
         ("training", "Training", report.curves),

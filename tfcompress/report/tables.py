@@ -12,6 +12,7 @@ from tfcompress.report.building import Report
 from tfcompress.report.files_made import TfliteFile
 from tfcompress.report.latencies import Latency
 from tfcompress.report.parity import Parity
+from tfcompress.report.searches import Search
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,6 +120,27 @@ def latency_sentence(report: Report) -> str:
         "The second column says what each row was measured on; host, emulated and "
         "software results say nothing about a phone."
     )
+
+
+def search_table(search: Search) -> Table:
+    """Put the plan that was found beside those of the baselines."""
+    rows = []
+    for method in search.methods:
+        share = search.share(method.macs)
+        macs = formats.count(method.macs)
+        rows.append(
+            (
+                method.name,
+                formats.score(method.metric, fraction=search.fraction),
+                macs if share is None else f"{macs} ({formats.percent(share)})",
+                formats.count(method.params),
+                formats.score(method.reward, fraction=False),
+                formats.plain(method.evaluations),
+            )
+        )
+    name = search.metric.replace("_", " ")
+    columns = ("plan", f"{name} (held-out)", "MACs", "parameters", "reward", "tried")
+    return _without_empty(Table(columns, tuple(rows)))
 
 
 def stages_table(report: Report) -> Table:
