@@ -1,0 +1,94 @@
+"""Refit a matrix W so that the kept columns of X give what all of them gave.
+
+With centred columns, each scaled by its own standard deviation s (``X = Z·diag(s)``,
+``V = diag(s)·W``), and K the kept and R the removed columns:
+
+    minimise  |Z V − Z_K V'|² / n  +  ridge · |V' − V_K|²
+    ( A_KK + ridge·I ) V' = (A V)_K + ridge·V_K,     A = Z'Z / n            (1)
+    V' = V_K + Z_K' ( Z_K Z_K' + n·ridge·I )⁻¹ Z_R V_R                      (2)
+
+(1) is a system as large as the columns kept, and needs A (the Gram matrix XᵀX, scaled)
+and A V (XᵀY, likewise) alone; (2) is the same solution from the rows themselves, a
+system as large as their number.  V' = V_K, the plain removal, is a candidate of the
+minimum, so that on the rows the repair is never worse, whatever the ridge.
+
+Source: He et al., "Channel Pruning for Accelerating Very Deep Neural Networks", ICCV
+2017, equation 2, and "AMC", ECCV 2018.  Where we differ: the ridge draws towards the
+old weights instead of zero and is measured in each column's own scale, so that a
+channel that never fires keeps its weights and no unit of measure matters; the centred
+columns leave the means to the bias or the next BatchNorm.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.linalg
+
+Array = npt.NDArray[Any]
+Mask = npt.NDArray[np.bool_]
+
+
+def solve_gram(
+    gram: Array, cross: Array, old: Array, keep: Mask, *, ridge: float
+) -> Array:
+    """Solve (1) by Cholesky.
+
+    Args:
+        gram: A, `[columns, columns]`, unit diagonal; a memory map will do.
+        cross: A V, `[columns, outputs]`.
+        old: V, likewise.
+        keep: Which columns are kept.
+        ridge: Above 0.
+
+    Returns:
+        V' of the kept columns.
+
+    Example:
+        >>> gram = np.ones((2, 2))  # two columns that are always equal
+        >>> old = np.array([[1.0], [2.0]])
+        >>> keep = np.array([True, False])
+        >>> solve_gram(gram, gram @ old, old, keep, ridge=1e-9).round(6)
+        array([[3.]])
+    """
+    kept = np.flatnonzero(keep)
+    system = np.asfortranarray(gram[kept[:, None], kept])
+    system.flat[:: len(kept) + 1] += ridge
+    right = cross[kept] + ridge * old[kept]
+    factor = scipy.linalg.cho_factor(system, overwrite_a=True, check_finite=False)
+    solved: Array = scipy.linalg.cho_solve(
+        factor, right, overwrite_b=True, check_finite=False
+    )
+    return solved
+
+
+def solve_rows(rows: Array, old: Array, keep: Mask, *, ridge: float) -> Array:
+    """Solve (2), for fewer rows than columns.
+
+    Args:
+        rows: Z, `[rows, columns]`.
+        old: V, `[columns, outputs]`.
+        keep: Which columns are kept.
+        ridge: Above 0.
+
+    Returns:
+        V' of the kept columns.
+
+    Example:
+        >>> rows = np.array([[1.0, 1.0], [-1.0, -1.0]])
+        >>> old = np.array([[1.0], [2.0]])
+        >>> keep = np.array([True, False])
+        >>> solve_rows(rows, old, keep, ridge=1e-9).round(6)
+        array([[3.]])
+    """
+    kept = rows[:, keep].astype(np.float64)
+    lost = rows[:, ~keep].astype(np.float64) @ old[~keep]
+    system = kept @ kept.T
+    system.flat[:: len(rows) + 1] += ridge * len(rows)
+    factor = scipy.linalg.cho_factor(system, overwrite_a=True, check_finite=False)
+    solved: Array = old[keep] + kept.T @ scipy.linalg.cho_solve(
+        factor, lost, check_finite=False
+    )
+    return solved

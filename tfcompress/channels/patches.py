@@ -1,0 +1,193 @@
+"""What each output position of a layer reads, as the rows of a matrix.
+
+A window layer reads, at output position o and tap k, the input position
+
+    convolution               i = o·stride + k·dilation − pad
+    transposed convolution    i = (o + pad − k·dilation) / stride, where that is whole
+
+and zero where i lies outside.  `window_table` holds i for every o and k once, so that a
+row of any layer, position and rank is one lookup.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from tfcompress.channels.consumers import DENSE, SEPARABLE, TRANSPOSED, Consumer
+
+Array = npt.NDArray[Any]
+IntArray = npt.NDArray[np.int64]
+
+
+class Patches:
+    """Draws the rows of one consumer from its input, batch by batch.
+
+    Args:
+        consumer: The layer.
+        positions: Random output positions of each example; all where there are fewer.
+        seed: Of the draw; the same seed draws the same positions.
+    """
+
+    def __init__(self, consumer: Consumer, *, positions: int, seed: int) -> None:
+        self._consumer = consumer
+        self._positions = positions
+        self._seed = seed
+        self._rng = np.random.default_rng([seed, consumer.call.index])
+
+    def restart(self) -> None:
+        """Draw the same positions again, for another pass over the same examples."""
+        self._rng = np.random.default_rng([self._seed, self._consumer.call.index])
+
+    def draw(self, x: Any, y: Any) -> tuple[Array, Array]:
+        """Return the rows that a batch gives and the outputs at the same places.
+
+        Args:
+            x: The layer's input, `[batch, *spatial, channels]` or channels first.
+            y: Its output.
+
+        Returns:
+            ``[blocks, rows, columns]`` and ``[rows, out]``, float32.
+        """
+        consumer = self._consumer
+        given, made = _channels_last(consumer, x), _channels_last(consumer, y)
+        if consumer.form == SEPARABLE:
+            given = _after_depthwise(consumer.layer, given)
+        table = _table(consumer, given.shape[1:-1], made.shape[1:-1])
+        chosen = self._choose(len(given), len(table))
+        rows = _gather(given, table[chosen])
+        outputs = made.reshape(len(made), -1, made.shape[-1])
+        outputs = np.take_along_axis(outputs, chosen[:, :, None], axis=1)
+        return _split(rows, consumer.blocks), outputs.reshape(-1, made.shape[-1])
+
+    def _choose(self, batch: int, places: int) -> IntArray:
+        if places <= self._positions:
+            return np.broadcast_to(np.arange(places), (batch, places))
+        keys = self._rng.random((batch, places))
+        return np.argpartition(keys, self._positions, axis=1)[:, : self._positions]
+
+
+def window_table(  # noqa: PLR0913 - the geometry of a window, all by keyword
+    *,
+    inputs: Sequence[int],
+    outputs: Sequence[int],
+    window: Sequence[int],
+    strides: Sequence[int],
+    dilation: Sequence[int],
+    padding: str,
+    transposed: bool = False,
+) -> IntArray:
+    """Return the input position that each output position reads at each tap.
+
+    Returns:
+        ``[output positions, taps]``, positions counted in row-major order; -1 outside.
+
+    Example:
+        >>> window_table(
+        ...     inputs=[3], outputs=[3], window=[3], strides=[1], dilation=[1],
+        ...     padding="same",
+        ... ).tolist()
+        [[-1, 0, 1], [0, 1, 2], [1, 2, -1]]
+    """
+    axis = _transposed_axis if transposed else _axis
+    places = np.zeros((1, 1), np.int64)
+    inside = np.ones((1, 1), bool)
+    for geometry in zip(inputs, outputs, window, strides, dilation, strict=True):
+        at, ok = axis(*geometry, padding=padding)
+        places = _outer(places * geometry[0], at, np.add)
+        inside = _outer(inside, ok, np.logical_and)
+    return np.where(inside, places, -1)
+
+
+def _axis(
+    inputs: int, outputs: int, window: int, stride: int, dilation: int, *, padding: str
+) -> tuple[IntArray, npt.NDArray[np.bool_]]:
+    reach = (window - 1) * dilation
+    total = max((outputs - 1) * stride + reach + 1 - inputs, 0)
+    before = {"same": total // 2, "causal": reach}.get(padding, 0)
+    at = np.add.outer(
+        np.arange(outputs) * stride - before, np.arange(window) * dilation
+    )
+    return at, (at >= 0) & (at < inputs)
+
+
+def _transposed_axis(
+    inputs: int, outputs: int, window: int, stride: int, dilation: int, *, padding: str
+) -> tuple[IntArray, npt.NDArray[np.bool_]]:
+    total = max((inputs - 1) * stride + (window - 1) * dilation + 1 - outputs, 0)
+    before = total // 2 if padding == "same" else 0
+    scaled = np.subtract.outer(
+        np.arange(outputs) + before, np.arange(window) * dilation
+    )
+    at = scaled // stride
+    return at, (scaled % stride == 0) & (at >= 0) & (at < inputs)
+
+
+def _outer(left: Array, right: Array, combine: Any) -> Array:
+    """Join two axes: ``[o1, k1]`` and ``[o2, k2]`` to ``[o1 · o2, k1 · k2]``."""
+    joined = combine(left[:, None, :, None], right[None, :, None, :])
+    return np.asarray(joined.reshape(len(left) * len(right), -1))
+
+
+_cached_table = functools.lru_cache(maxsize=64)(window_table)
+
+
+def _table(
+    consumer: Consumer, inputs: tuple[int, ...], outputs: tuple[int, ...]
+) -> IntArray:
+    if consumer.form in (DENSE, SEPARABLE):  # one tap, position for position
+        return np.arange(math.prod(outputs))[:, None]
+    layer = consumer.layer
+    geometry = (layer.kernel_size, layer.strides, layer.dilation_rate)
+    window, strides, dilation = map(tuple, geometry)
+    return _cached_table(
+        inputs=inputs,
+        outputs=outputs,
+        window=window,
+        strides=strides,
+        dilation=dilation,
+        padding=layer.padding,
+        transposed=consumer.form == TRANSPOSED,
+    )
+
+
+def _gather(x: Array, places: IntArray) -> Array:
+    """Look up ``[batch, positions, taps]`` in ``[batch, *spatial, c]``, -1 as zero."""
+    flat = x.reshape(len(x), -1, x.shape[-1])
+    batch = np.arange(len(x))[:, None, None]
+    rows = flat[batch, np.maximum(places, 0)]
+    rows[places < 0] = 0
+    return rows.reshape(-1, *rows.shape[2:])
+
+
+def _split(rows: Array, blocks: int) -> Array:
+    """Cut ``[rows, taps, blocks · c]`` into ``[blocks, rows, taps · c]``."""
+    count, taps, channels = rows.shape
+    parts = rows.reshape(count, taps, blocks, channels // blocks)
+    return np.moveaxis(parts, 2, 0).reshape(blocks, count, -1)
+
+
+def _channels_last(consumer: Consumer, tensor: Any) -> Array:
+    array = np.asarray(keras.ops.convert_to_numpy(tensor), np.float32)
+    if getattr(consumer.layer, "data_format", None) == "channels_first":
+        return np.moveaxis(array, 1, -1)
+    return array
+
+
+def _after_depthwise(layer: Any, x: Array) -> Array:
+    """Run the first half of a separable convolution."""
+    made = keras.ops.depthwise_conv(
+        x,
+        layer.depthwise_kernel,
+        strides=layer.strides,
+        padding=layer.padding,
+        dilation_rate=layer.dilation_rate,
+        data_format="channels_last",
+    )
+    return np.asarray(keras.ops.convert_to_numpy(made))

@@ -1,0 +1,127 @@
+"""Run a traced model call by call, so that a reader sees every tensor once.
+
+Only what a later call still reads is held: memory is that of the widest point of the
+network for one batch, whatever the number of tensors that are looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfcompress import data, errors, graph
+from tfcompress.graph.reading import Call, Ref, functional_graph
+
+Examples = data.Dataset | Any
+"""A data set, or an array of preprocessed inputs (a list or dict of several)."""
+
+
+def walk(
+    layer_graph: graph.LayerGraph, inputs: list[Any]
+) -> Iterator[tuple[Call, Mapping[int, Any]]]:
+    """Run the network on a batch; yield after each call with the tensors alive.
+
+    Args:
+        layer_graph: The network, run as in inference.
+        inputs: One array per input tensor.
+
+    Yields:
+        The call and the tensors by number: at least its own inputs and outputs.
+    """
+    flat = layer_graph.flat
+    alive: dict[int, Any] = {}
+    for tensor, value in zip(flat.input_tensors(), inputs, strict=True):
+        dtype = flat.tensors[tensor].dtype
+        alive[tensor] = keras.ops.convert_to_tensor(value, dtype)
+    last = {tensor: call.index for call in flat.calls for tensor in call.inputs}
+    for call in flat.calls:
+        made = keras.tree.flatten(_run(call, alive))
+        alive.update(zip(call.outputs, made, strict=True))
+        yield call, alive
+        for tensor in {*call.inputs, *call.outputs}:
+            if last.get(tensor, -1) <= call.index:
+                del alive[tensor]
+
+
+def _run(call: Call, alive: Mapping[int, Any]) -> Any:
+    args, kwargs = keras.tree.map_structure(
+        lambda x: alive[x.tensor] if isinstance(x, Ref) else x,
+        (call.args, dict(call.kwargs)),
+    )
+    if getattr(call.layer, "_call_has_training_arg", False):
+        kwargs.setdefault("training", False)
+    return call.layer(*args, **kwargs)
+
+
+def batches(
+    layer_graph: graph.LayerGraph,
+    examples: Examples,
+    *,
+    num_examples: int,
+    batch_size: int = 64,
+) -> Iterator[list[Any]]:
+    """Stream inputs, each batch as one array per input tensor of the model.
+
+    Raises:
+        DataError: If there are none, or their shape is not the model's.
+    """
+    tensors = keras.tree.flatten(functional_graph(layer_graph.model).input)
+    if isinstance(examples, data.Dataset):
+        stream = examples.calibration(num_examples, batch_size=batch_size)
+        given: Iterator[list[Any]] = (
+            [np.asarray(x) for x in _ordered(batch, tensors)] for batch in stream
+        )
+    else:
+        given = _slices(_ordered(examples, tensors), num_examples, batch_size)
+    count = 0
+    for batch in given:
+        _check(layer_graph, batch, tensors)
+        count += len(batch[0])
+        yield batch
+    if not count:
+        raise errors.DataError(
+            "There are no images to take features from. Received: a data set of 0 "
+            f"examples for the reconstruction of model {layer_graph.name!r}. Check the "
+            "path and the split."
+        )
+
+
+def count_examples(examples: Examples, limit: int) -> int:
+    """Return how many examples `batches` gives."""
+    if isinstance(examples, data.Dataset):
+        return min(limit, examples.sizes["train"])
+    leaves = keras.tree.flatten(examples)
+    return min(limit, len(leaves[0])) if leaves else 0
+
+
+def _ordered(x: Any, tensors: list[Any]) -> list[Any]:
+    names = [tensor.name for tensor in tensors]
+    if isinstance(x, dict) and set(x) == set(names):
+        return [x[name] for name in names]
+    return list(keras.tree.flatten(x))
+
+
+def _slices(arrays: list[Any], limit: int, size: int) -> Iterator[list[Any]]:
+    count = min(limit, *(len(array) for array in arrays)) if arrays else 0
+    for start in range(0, count, size):
+        stop = min(start + size, count)
+        yield [np.asarray(array[start:stop]) for array in arrays]
+
+
+def _check(layer_graph: graph.LayerGraph, batch: list[Any], tensors: list[Any]) -> None:
+    wanted = [tuple(tensor.shape[1:]) for tensor in tensors]
+    given = [tuple(array.shape[1:]) for array in batch]
+    fits = len(given) == len(wanted) and all(
+        len(a) == len(b) and all(w in (None, g) for g, w in zip(a, b, strict=True))
+        for a, b in zip(given, wanted, strict=True)
+    )
+    if not fits:
+        raise errors.DataError(
+            "The data do not fit the model's input. Received: examples of shape "
+            f"{', '.join(map(str, given))}; model {layer_graph.name!r} takes "
+            f"{', '.join(map(str, wanted))}. Pass the data set that the model was "
+            "trained on, with its preprocessing."
+        )
