@@ -303,6 +303,21 @@ def slicing(call: LayerCall) -> Effect:
     return call.follow(axis=found.axis, constants=_same)
 
 
+def channel_shuffle(call: LayerCall) -> Effect:
+    """Map our zoo's ChannelShuffle: its groups lose the same channels."""
+    source, groups = call.inputs[0], call.layer.groups
+    if source is None or source.axis != len(call.input_shapes[0]) - 1:
+        return call.pinned("it does not shuffle the channel axis")
+    rows = np.arange(source.atoms.size).reshape(groups, -1)
+    for row in rows[1:]:
+        call.tie(source.atoms[row], source.atoms[rows[0]])
+    order = rows.T.ravel()
+    return Effect(
+        outputs=(Channels(source.axis, source.atoms[order]),),
+        constants=lambda parts: parts[0].take(order),
+    )
+
+
 def preprocessing(call: LayerCall) -> Effect:
     """Pin a layer that prepares or augments images: it may mix the colours."""
     return call.pinned("it prepares the model's input")
@@ -390,6 +405,7 @@ TENSOR_RULES: dict[type | str, Rule] = {
     "keras.src.applications.inception_resnet_v2.CustomScaleLayer": scaled_residual,
     "keras.src.applications.convnext.LayerScale": layer_scale,
     "keras.src.applications.convnext.StochasticDepth": passing,
+    "tfcompress.zoo.shufflenet.ChannelShuffle": channel_shuffle,
 }
 
 _UNARY = [
