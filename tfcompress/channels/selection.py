@@ -21,7 +21,7 @@ from typing import Literal
 
 from tfcompress import errors, graph
 from tfcompress.channels.blocks import Array, Counts, Prunable
-from tfcompress.channels.budgets import Budget, Meter
+from tfcompress.channels.budgets import Budget, Meter, Reading
 from tfcompress.config import check_known, require
 
 Urge = Callable[[str, int], float]
@@ -86,13 +86,14 @@ def select(  # noqa: PLR0913 - one obvious call, all but two by keyword
     require(round_to >= 1, "round_to", round_to, "1 or more")
     require(min_channels >= 1, "min_channels", min_channels, "1 or more")
     require(scope in ("global", "layer"), "scope", scope, "'global' or 'layer'")
-    prunable = Prunable.of(
-        layer_graph, scores, round_to, min_channels, _excluded(layer_graph, exclude)
-    )
+    excluded = excluded_groups(layer_graph, exclude)
+    prunable = Prunable.of(layer_graph, scores, round_to, min_channels, excluded)
     meter = Meter(layer_graph, budget)
     search = _Search(prunable, lambda counts: meter.share(prunable.plan(counts)))
     if search.share(prunable.floors) > 1:
-        raise _unreachable(prunable, meter)
+        whole = [g.name for g in layer_graph.groups if g.name not in prunable.floors]
+        readings = meter.readings(prunable.plan(prunable.floors))
+        raise unreachable(layer_graph, readings, whole)
     rule = prunable.counts_by_rank if scope == "global" else prunable.counts_by_fraction
     urge = prunable.next_score if scope == "global" else prunable.deficit
     counts = search.bisect(rule)
@@ -171,8 +172,12 @@ class _Search:
                 yield self.add_back(richer, urge)
 
 
-def _excluded(layer_graph: graph.LayerGraph, exclude: Iterable[str]) -> set[str]:
-    """Return the groups that the names in `exclude` mean."""
+def excluded_groups(layer_graph: graph.LayerGraph, exclude: Iterable[str]) -> set[str]:
+    """Return the groups that the names in `exclude`, of groups or layers, mean.
+
+    Raises:
+        ConfigError: If a name is unknown.
+    """
     by_layer: dict[str, set[str]] = {name: set() for name in layer_graph.layers}
     for group in layer_graph.groups:
         by_layer.setdefault(group.name, set()).add(group.name)
@@ -185,17 +190,28 @@ def _excluded(layer_graph: graph.LayerGraph, exclude: Iterable[str]) -> set[str]
     return found
 
 
-def _unreachable(prunable: Prunable, meter: Meter) -> errors.BudgetError:
-    readings = meter.readings(prunable.plan(prunable.floors))
+def unreachable(
+    layer_graph: graph.LayerGraph,
+    readings: Iterable[Reading],
+    whole: Iterable[str],
+    *,
+    lower: str = "`min_channels` and `round_to`",
+) -> errors.BudgetError:
+    """Return the error of a budget that no plan meets.
+
+    Args:
+        layer_graph: The traced model.
+        readings: What the smallest plan costs.
+        whole: Groups that stay whole although they could be cut.
+        lower: Names of the settings that keep the smallest plan from being smaller.
+    """
+    readings = tuple(readings)
     wanted = ", ".join(f"{r.name} <= {r.limit:,.6g}" for r in readings)
     smallest = ", ".join(f"{r.name} = {r.value:,.6g}" for r in readings)
-    whole = [
-        g.name for g in prunable.layer_graph.groups if g.name not in prunable.floors
-    ]
-    pinned = [f"{name} ({why})" for name, why in prunable.layer_graph.pinned.items()]
+    pinned = [f"{name} ({why})" for name, why in layer_graph.pinned.items()]
     kept = ", ".join([*pinned, *(f"{name} (excluded or not scored)" for name in whole)])
     return errors.BudgetError(
         f"No plan meets the budget. Received: {wanted}; the smallest that can be "
         f"reached is {smallest}, with these layers whole: {kept or 'none'}. Raise the "
-        "limit, exclude fewer layers, or lower `min_channels` and `round_to`."
+        f"limit, exclude fewer layers, or lower {lower}."
     )
