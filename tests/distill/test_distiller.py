@@ -222,6 +222,28 @@ def test_several_outputs():
     assert set(distiller.predict(x[:4], verbose=0)) == {"kind", "size"}
 
 
+def test_ignored_pixels_are_not_distilled():
+    """The soft loss is the mean over the pixels that the task's loss counts."""
+
+    def outputs(x):
+        return L.Conv2D(3, 1, name="map")(x)
+
+    student, teacher = head_net(outputs, 1), randomise(head_net(outputs, 2))
+    x, _ = blob_arrays(4)
+    y = np.random.default_rng(0).integers(0, 3, student(x).shape[:3])
+    y[:, ::2] = 255
+    per_pixel = np.asarray(losses.soft_cross_entropy(teacher(x), student(x)))
+    distiller = distill.Distiller(student, teacher, alpha=1.0)
+    loss = keras.losses.SparseCategoricalCrossentropy(
+        from_logits=True, ignore_class=255
+    )
+    distiller.compile("sgd", loss)
+    logs = distiller.train_on_batch(x, y, return_dict=True)
+    expected = per_pixel[y != 255].mean()
+    assert logs["loss"] == pytest.approx(expected, rel=1e-4)
+    assert abs(per_pixel.mean() / expected - 1) > 0.01  # else it proves nothing
+
+
 def test_regularisers_count_once():
     """They are neither scaled by alpha nor doubled."""
     student = head_net(lambda x: L.Dense(2)(pooled(x)), 1)

@@ -216,6 +216,37 @@ def test_settings_that_cannot_be_copied_are_noted():
     assert pruned.compiled or any("compile" in note for note in report.notes)
 
 
+def test_a_layer_that_cannot_be_copied_is_shared_and_keeps_its_flag():
+    """Its frozen neighbours stay frozen, it stays trainable, and the report says so."""
+
+    class Closed(keras.layers.Layer):
+        def __init__(self, size):  # no default: `from_config` cannot make it
+            super().__init__(name="closed")
+            self.size = size
+
+        def get_config(self):
+            return {}
+
+        def build(self, shape):
+            self.offset = self.add_weight(shape=(shape[-1],), name="offset")
+
+        def call(self, x):
+            return x + self.offset
+
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(8, 3, name="first")(inputs)
+    x = layers.Conv2D(8, 3, name="second")(x)
+    model = keras.Model(inputs, Closed(8)(x))
+    model.get_layer("second").trainable = False
+    graph = trace(model)
+    pruned, report = prune_model(graph, random_plan(graph, 0.5))
+    assert pruned.get_layer("closed") is model.get_layer("closed")
+    assert any("closed" in note for note in report.notes)
+    flags = {layer.name: layer.trainable for layer in pruned.layers if layer.weights}
+    assert flags == {"first": True, "second": False, "closed": True}
+    assert [layer.trainable for layer in model.layers[1:]] == [True, False, True]
+
+
 def test_report_survives_json():
     import json
 

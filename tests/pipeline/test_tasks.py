@@ -39,8 +39,8 @@ def segmentation(inputs, x):
 
 def two_outputs(inputs, x):
     x = keras.layers.GlobalAveragePooling2D()(x)
-    kind = keras.layers.Dense(5, activation="softmax", name="kind")(x)
-    brightness = keras.layers.Dense(1, name="brightness")(x)
+    kind = keras.layers.Dense(5, activation="softmax", name="scores")(x)
+    brightness = keras.layers.Dense(1, name="light")(x)  # labels go by the dict's keys
     return keras.Model(inputs, {"kind": kind, "brightness": brightness})
 
 

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfcompress import errors
+from tfcompress import errors, graph
 from tfcompress.data import model_tasks
 from tfcompress.data.datasets import Dataset
 from tfcompress.data.tasks import OutputTask
@@ -99,7 +99,7 @@ def _check_values(x: Any) -> None:
 
 def _check_outputs(model: keras.Model, dataset: Dataset, y: Any) -> None:
     outputs = getattr(model, "outputs", None) or []
-    names = list(getattr(model, "output_names", None) or dataset.task.outputs)
+    names = graph.output_names(model) or list(dataset.task.outputs)
     if not outputs or len(names) != len(outputs):
         return
     tasks = model_tasks.paired(dataset.task, names)

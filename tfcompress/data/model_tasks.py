@@ -17,7 +17,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfcompress import errors
+from tfcompress import errors, graph
 from tfcompress.data import metric_names
 from tfcompress.data.datasets import Dataset
 from tfcompress.data.tasks import OutputTask, Task
@@ -27,7 +27,7 @@ _PROBABILITIES = ("softmax", "sigmoid")
 
 def complete(model: keras.Model, dataset: Dataset) -> Task:
     """Return the task of `Task.for_model`."""
-    names = list(getattr(model, "output_names", None) or dataset.task.outputs)
+    names = graph.output_names(model) or list(dataset.task.outputs)
     stated = paired(dataset.task, names)
     losses = _by_output(getattr(model, "loss", None), names)
     compiled = _compiled(model)

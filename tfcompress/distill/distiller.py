@@ -171,7 +171,7 @@ class Distiller(keras.Model):
         hard: Any = 0.0
         if self._compile_loss is not None and self.alpha < 1:
             hard = self._compile_loss(y, y_pred["predictions"], sample_weight)
-        soft = self._soft(targets, y_pred["logits"], sample_weight)
+        soft = self._soft(targets, y_pred["logits"], y, sample_weight)
         self.distillation_loss.update_state(soft)
         total = losses.distillation_loss(hard, soft, alpha=self.alpha)
         if self.hints is not None:
@@ -245,12 +245,18 @@ class Distiller(keras.Model):
         count = len(self._names)
         return y, found[:count], found[count:]
 
-    def _soft(self, targets: Any, logits: Any, sample_weight: Any) -> Any:
+    def _soft(self, targets: Any, logits: Any, y: Any, sample_weight: Any) -> Any:
         total = 0.0
         for index, (loss, weight) in enumerate(
             zip(self._soft_losses, self._weights_of_outputs, strict=True)
         ):
-            weights = _weights_of(sample_weight, index, self._names)
+            weights = _part(sample_weight, index, self._names)
+            ignored = getattr(
+                _part(self.loss, index, self._names), "ignore_class", None
+            )
+            if ignored is not None:
+                labels = _part(y, index, self._names)
+                weights = losses.counted_weights(labels, ignored, weights)
             values = loss(targets[index], logits[index], sample_weight=weights)
             total += weight * values
         return total
@@ -265,11 +271,7 @@ class Distiller(keras.Model):
 
     def _kind_by_loss(self, index: int) -> str:
         """Tell logits from numbers by the compiled loss."""
-        loss = self.loss
-        if isinstance(loss, dict):
-            loss = loss.get(self._names[index])
-        elif isinstance(loss, list | tuple):
-            loss = loss[index]
+        loss = _part(self.loss, index, self._names)
         name = getattr(loss, "name", None) or getattr(loss, "__name__", loss)
         text = str(name).lower()
         if any(part in text for part in _LINEAR_LOSSES):
@@ -341,13 +343,13 @@ def _split(y: Any) -> tuple[Any, list[Any]]:
     return y, []
 
 
-def _weights_of(sample_weight: Any, index: int, names: Sequence[str]) -> Any:
-    """Return the sample weights of one output."""
-    if isinstance(sample_weight, dict):
-        return sample_weight.get(names[index])
-    if isinstance(sample_weight, list | tuple):
-        return sample_weight[index]
-    return sample_weight
+def _part(values: Any, index: int, names: Sequence[str]) -> Any:
+    """Return what belongs to one output of labels, sample weights or losses."""
+    if isinstance(values, dict):
+        return values.get(names[index])
+    if isinstance(values, list | tuple):
+        return values[index]
+    return values
 
 
 def _as_list(outputs: Any) -> list[Any]:

@@ -17,7 +17,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from tfcompress import errors
+from tfcompress import errors, graph
 from tfcompress.training import views
 
 _ACTIVATIONS = {"softmax": ops.softmax, "sigmoid": ops.sigmoid}
@@ -63,7 +63,7 @@ def head(model: keras.Model, *, features: Sequence[str] = ()) -> Head:
     return Head(
         network=network,
         activations=tuple(activation for _, activation in found),
-        names=tuple(views.graph_of(model).output_names),
+        names=tuple(graph.output_names(views.graph_of(model))),
     )
 
 

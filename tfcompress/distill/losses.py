@@ -110,6 +110,34 @@ def distillation_loss(hard: Tensor, soft: Tensor, *, alpha: float) -> Tensor:
     return (1.0 - alpha) * hard + alpha * soft
 
 
+def counted_weights(labels: Tensor, ignored: int, weights: Tensor = None) -> Tensor:
+    """Return weights that leave out what a task's `ignore_class` says not to learn.
+
+    Args:
+        labels: Class numbers ``[...]``, or ``[..., 1]``.
+        ignored: The class that does not count, such as unlabelled pixels.
+        weights: Sample weights, ``[batch]`` or ``[...]``; None: all 1.
+
+    Returns:
+        ``[...]``; their scale makes the mean over all elements one over the counted.
+
+    Example:
+        >>> counted_weights([[0, 255, 1, 255]], 255).numpy().tolist()
+        [[2.0, 0.0, 2.0, 0.0]]
+    """
+    labels = ops.convert_to_tensor(labels)
+    if len(labels.shape) > 1 and labels.shape[-1] == 1:
+        labels = ops.squeeze(labels, -1)
+    counted = _float(ops.not_equal(labels, ops.cast(ignored, labels.dtype)))
+    total, number = ops.cast(ops.size(counted), "float32"), ops.sum(counted)
+    counted = counted * total / ops.maximum(number, 1.0)
+    if weights is None:
+        return counted
+    weights = _float(weights)
+    missing = (1,) * (len(counted.shape) - len(weights.shape))
+    return counted * ops.reshape(weights, (*ops.shape(weights), *missing))
+
+
 def attention_map(features: Tensor) -> Tensor:
     """Return where features are active: mean squares over channels, of unit length.
 

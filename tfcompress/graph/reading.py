@@ -254,3 +254,23 @@ def _leaves(structure: Any) -> list[Ref]:
 
 def _ids(structure: Any) -> list[int]:
     return [id(tensor) for tensor in tree.flatten(structure)]
+
+
+def output_names(model: Any) -> list[str]:
+    """Return the names by which labels and files call a model's outputs, in order.
+
+    The keys where the model returns a dict, else the names of the layers that make
+    them.
+
+    Example:
+        >>> x = keras.Input((2,))
+        >>> y = keras.layers.Dense(1, name="last")(x)
+        >>> output_names(keras.Model(x, y)), output_names(keras.Model(x, {"size": y}))
+        (['last'], ['size'])
+    """
+    structure = getattr(model, "_outputs_struct", None)  # a plain model has no such
+    if isinstance(structure, dict) and not any(
+        isinstance(value, dict | list | tuple) for value in structure.values()
+    ):
+        return sorted(structure)  # keras.tree flattens a dict in the order of its keys
+    return [str(name) for name in getattr(model, "output_names", None) or ()]

@@ -16,7 +16,7 @@ import keras
 import tensorflow as tf
 
 from tfcompress import errors
-from tfcompress.graph import model_checks
+from tfcompress.graph import model_checks, output_names
 
 SIGNATURE = "serving_default"
 
@@ -110,15 +110,10 @@ def _input_name(tensor: Any) -> str:
 
 
 def _output_names(model: keras.Model) -> list[str]:
-    structure = getattr(model, "_outputs_struct", None)
-    if isinstance(structure, dict) and not any(
-        isinstance(value, dict | list | tuple) for value in structure.values()
-    ):
-        return sorted(structure)  # keras.tree flattens a dict in the order of its keys
-    names = getattr(model, "output_names", None) or ["output"]
+    names = output_names(model) or ["output"]
     if len(names) != len(model.outputs):
         names = [f"output_{i}" for i in range(len(model.outputs))]
-    return _unique([str(name) for name in names])
+    return _unique(names)
 
 
 def _unique(names: list[str]) -> list[str]:
