@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -10,11 +11,13 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from tfcompress import errors, graph
+from tfcompress import errors, files, graph
 from tfcompress.channels import walking
 from tfcompress.channels.consumers import Consumer
-from tfcompress.channels.patches import Patches
+from tfcompress.channels.patches import Patches, pick
 from tfcompress.channels.statistics import Statistics
+from tfcompress.config import require
+from tfcompress.graph import channel_rules
 
 Array = npt.NDArray[Any]
 
@@ -29,13 +32,39 @@ TOLERANCE = {"float32": 1e-3, "float64": 1e-3}
 HALF_TOLERANCE = 3e-2
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How features are sampled and fitted; see `Reconstructor`."""
+
+    num_examples: int = 400
+    positions: int = 10
+    ridge: float = 1e-6
+    max_memory_mb: float = 1024
+    spill_dir: files.PathLike | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        for name in ("num_examples", "positions"):
+            value = getattr(self, name)
+            require(value >= 1, name, value, "1 or more")
+        for name in ("ridge", "max_memory_mb"):
+            value = getattr(self, name)
+            require(value > 0, name, value, "above 0")
+
+    @property
+    def memory_bytes(self) -> int:
+        """The limit in bytes."""
+        return int(self.max_memory_mb * 2**20)
+
+
 def num_rows(
-    layer_graph: graph.LayerGraph, consumer: Consumer, *, examples: int, positions: int
+    layer_graph: graph.LayerGraph, consumer: Consumer, examples: int, positions: int
 ) -> int:
     """Return how many rows a consumer gives at most."""
-    axis = 1 if _first(consumer) else -1
+    layer = consumer.layer
     shape = list(layer_graph.flat.tensors[consumer.call.outputs[0]].shape[1:])
-    del shape[axis if axis < 0 else axis - 1]
+    del shape[0 if getattr(layer, "data_format", "") == "channels_first" else -1]
     known = math.prod(positions if dim is None else dim for dim in shape)
     return examples * min(positions, known)
 
@@ -44,10 +73,7 @@ def sample(
     layer_graph: graph.LayerGraph,
     parts: Sequence[tuple[Consumer, Statistics]],
     examples: walking.Examples,
-    *,
-    num_examples: int,
-    positions: int,
-    seed: int,
+    settings: Sampling,
 ) -> list[str]:
     """Run the unpruned network and add the rows of every consumer to its statistics.
 
@@ -62,7 +88,7 @@ def sample(
         consumer.call.index: (
             consumer,
             statistics,
-            Patches(consumer, positions=positions, seed=seed),
+            Patches(consumer, positions=settings.positions, seed=settings.seed),
         )
         for consumer, statistics in parts
     }
@@ -70,7 +96,7 @@ def sample(
     batches = walking.batches(
         layer_graph,
         examples,
-        num_examples=num_examples,
+        num_examples=settings.num_examples,
         batch_size=batch_size(layer_graph),
     )
     for number, inputs in enumerate(batches):
@@ -78,8 +104,10 @@ def sample(
             if call.index not in readers:
                 continue
             consumer, statistics, patches = readers[call.index]
-            rows, made = patches.draw(alive[call.inputs[0]], alive[call.outputs[0]])
+            output = alive[call.outputs[0]]
+            rows, chosen = patches.draw(alive[call.inputs[0]], output.shape)
             _check_finite(layer_graph, consumer, rows)
+            made = pick(consumer.layer, output, chosen)
             if number == 0 and not _agrees(consumer, rows, made):
                 broken.append(consumer.name)
                 del readers[call.index]
@@ -97,18 +125,17 @@ def batch_size(layer_graph: graph.LayerGraph) -> int:
     return max(1, min(MAX_BATCH, BATCH_BYTES // (4 * max(sizes, default=1))))
 
 
-def predicted(consumer: Consumer, rows: Array) -> Array:
-    """Return ``X W + b`` of rows, `[rows, out]`."""
+def linear(consumer: Consumer, rows: Array) -> Array:
+    """Return ``X W`` of rows ``[blocks, rows, columns]`` as ``[rows, out]``."""
     made = rows @ consumer.matrix(consumer.kernel)
-    joined = np.moveaxis(made, 0, 1).reshape(made.shape[1], -1)
-    names = {variable.name: variable for variable in consumer.layer.variables}
-    return joined + (names["bias"].numpy() if "bias" in names else 0.0)
+    return np.moveaxis(made, 0, 1).reshape(made.shape[1], -1)
 
 
 def _agrees(consumer: Consumer, rows: Array, made: Array) -> bool:
     """Tell whether the matrix form gives what the layer computes."""
-    linear = keras.ops.convert_to_tensor(predicted(consumer, rows), "float32")
-    got = keras.ops.convert_to_numpy(consumer.layer.activation(linear))
+    bias = channel_rules.weights_of(consumer.layer).get("bias", 0.0)
+    before = keras.ops.convert_to_tensor(linear(consumer, rows) + bias, "float32")
+    got = keras.ops.convert_to_numpy(consumer.layer.activation(before))
     tolerance = TOLERANCE.get(consumer.layer.compute_dtype, HALF_TOLERANCE)
     return bool(np.abs(got - made).max() <= tolerance * (np.abs(made).max() + 1e-6))
 
@@ -123,7 +150,3 @@ def _check_finite(
         f"{int((~np.isfinite(rows)).sum())} NaN or infinite values in model "
         f"{layer_graph.name!r}. Load weights from before the training diverged."
     )
-
-
-def _first(consumer: Consumer) -> bool:
-    return getattr(consumer.layer, "data_format", None) == "channels_first"

@@ -83,12 +83,32 @@ def solve_rows(rows: Array, old: Array, keep: Mask, *, ridge: float) -> Array:
         >>> solve_rows(rows, old, keep, ridge=1e-9).round(6)
         array([[3.]])
     """
-    kept = rows[:, keep].astype(np.float64)
     lost = rows[:, ~keep].astype(np.float64) @ old[~keep]
-    system = kept @ kept.T
-    system.flat[:: len(rows) + 1] += ridge * len(rows)
+    return old[keep] + regress(rows[:, keep].astype(np.float64), lost, ridge=ridge)
+
+
+def regress(rows: Array, targets: Array, *, ridge: float) -> Array:
+    """Minimise ``|targets − rows·change|² / n + ridge·|change|²``.
+
+    Args:
+        rows: `[rows, columns]`.
+        targets: `[rows, outputs]`.
+        ridge: Above 0.
+
+    Returns:
+        The change, `[columns, outputs]`, from the smaller of the two systems.
+
+    Example:
+        >>> rows = np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 2.0]])
+        >>> regress(rows, rows @ [[3.0], [4.0]], ridge=1e-9).round(6)
+        array([[3.],
+               [4.]])
+    """
+    count, columns = rows.shape
+    wide = columns > count
+    system = rows @ rows.T if wide else rows.T @ rows
+    system.flat[:: len(system) + 1] += ridge * count
     factor = scipy.linalg.cho_factor(system, overwrite_a=True, check_finite=False)
-    solved: Array = old[keep] + kept.T @ scipy.linalg.cho_solve(
-        factor, lost, check_finite=False
-    )
-    return solved
+    right = targets if wide else rows.T @ targets
+    solved: Array = scipy.linalg.cho_solve(factor, right, check_finite=False)
+    return rows.T @ solved if wide else solved

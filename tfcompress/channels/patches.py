@@ -38,33 +38,28 @@ class Patches:
     def __init__(self, consumer: Consumer, *, positions: int, seed: int) -> None:
         self._consumer = consumer
         self._positions = positions
-        self._seed = seed
         self._rng = np.random.default_rng([seed, consumer.call.index])
 
-    def restart(self) -> None:
-        """Draw the same positions again, for another pass over the same examples."""
-        self._rng = np.random.default_rng([self._seed, self._consumer.call.index])
-
-    def draw(self, x: Any, y: Any) -> tuple[Array, Array]:
-        """Return the rows that a batch gives and the outputs at the same places.
+    def draw(self, x: Any, outputs: Sequence[int]) -> tuple[Array, IntArray]:
+        """Return the rows that a batch gives, and where they lie.
 
         Args:
             x: The layer's input, `[batch, *spatial, channels]` or channels first.
-            y: Its output.
+            outputs: Shape of its output, batch first.
 
         Returns:
-            ``[blocks, rows, columns]`` and ``[rows, out]``, float32.
+            Rows ``[blocks, batch · positions, columns]``, float32; and the output
+            positions ``[batch, positions]``, counted in row-major order.
         """
         consumer = self._consumer
-        given, made = _channels_last(consumer, x), _channels_last(consumer, y)
+        given = channels_last(consumer.layer, x)
         if consumer.form == SEPARABLE:
             given = _after_depthwise(consumer.layer, given)
-        table = _table(consumer, given.shape[1:-1], made.shape[1:-1])
+        spatial = list(outputs[1:])
+        del spatial[0 if _is_channels_first(consumer.layer) else -1]
+        table = _table(consumer, given.shape[1:-1], tuple(spatial))
         chosen = self._choose(len(given), len(table))
-        rows = _gather(given, table[chosen])
-        outputs = made.reshape(len(made), -1, made.shape[-1])
-        outputs = np.take_along_axis(outputs, chosen[:, :, None], axis=1)
-        return _split(rows, consumer.blocks), outputs.reshape(-1, made.shape[-1])
+        return _split(_gather(given, table[chosen]), consumer.blocks), chosen
 
     def _choose(self, batch: int, places: int) -> IntArray:
         if places <= self._positions:
@@ -173,11 +168,31 @@ def _split(rows: Array, blocks: int) -> Array:
     return np.moveaxis(parts, 2, 0).reshape(blocks, count, -1)
 
 
-def _channels_last(consumer: Consumer, tensor: Any) -> Array:
+def pick(layer: Any, tensor: Any, chosen: IntArray) -> Array:
+    """Return the values at output positions that `Patches.draw` has chosen.
+
+    Args:
+        layer: The layer whose output's form the tensor has.
+        tensor: Such as its output, `[batch, *spatial, channels]` or channels first.
+        chosen: `[batch, positions]`.
+
+    Returns:
+        ``[batch · positions, channels]``.
+    """
+    array = channels_last(layer, tensor)
+    flat = array.reshape(len(array), -1, array.shape[-1])
+    taken = np.take_along_axis(flat, chosen[:, :, None], axis=1)
+    return taken.reshape(-1, array.shape[-1])
+
+
+def channels_last(layer: Any, tensor: Any) -> Array:
+    """Return a tensor that a layer reads or makes as a float32 array, channels last."""
     array = np.asarray(keras.ops.convert_to_numpy(tensor), np.float32)
-    if getattr(consumer.layer, "data_format", None) == "channels_first":
-        return np.moveaxis(array, 1, -1)
-    return array
+    return np.moveaxis(array, 1, -1) if _is_channels_first(layer) else array
+
+
+def _is_channels_first(layer: Any) -> bool:
+    return getattr(layer, "data_format", None) == "channels_first"
 
 
 def _after_depthwise(layer: Any, x: Array) -> Array:

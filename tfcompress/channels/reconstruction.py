@@ -30,13 +30,19 @@ import keras
 import numpy as np
 
 from tfcompress import files, graph
-from tfcompress.channels import consumers, feature_sampling, repairs, walking
+from tfcompress.channels import (
+    consumers,
+    feature_sampling,
+    reextraction,
+    repairs,
+    walking,
+)
 from tfcompress.channels.consumers import Consumer
 from tfcompress.channels.copying import repaired_copy
+from tfcompress.channels.feature_sampling import Sampling
 from tfcompress.channels.repairs import SolutionCache, Weights
 from tfcompress.channels.statistics import Statistics
 from tfcompress.channels.storage import Store
-from tfcompress.config import require
 
 CACHE_SHARE = 0.25
 """Part of the memory that solved weights may take; the rest is for features."""
@@ -86,29 +92,27 @@ class Reconstructor:
         spill_dir: files.PathLike | None = None,
         seed: int = 0,
     ) -> None:
-        require(num_examples >= 1, "num_examples", num_examples, "1 or more")
-        require(positions >= 1, "positions", positions, "1 or more")
-        require(ridge > 0, "ridge", ridge, "above 0")
-        require(max_memory_mb > 0, "max_memory_mb", max_memory_mb, "above 0")
-        self._graph = layer_graph
-        self._ridge = ridge
+        settings = Sampling(
+            num_examples=num_examples,
+            positions=positions,
+            ridge=ridge,
+            max_memory_mb=max_memory_mb,
+            spill_dir=spill_dir,
+            seed=seed,
+        )
+        self._graph, self._ridge = layer_graph, ridge
         found, left_out = consumers.find_consumers(layer_graph)
         self._notes = dict(left_out)
-        memory = int(max_memory_mb * 2**20)
-        self._solved = SolutionCache(int(CACHE_SHARE * memory))
+        for_solutions = int(CACHE_SHARE * settings.memory_bytes)
+        self._solved = SolutionCache(for_solutions)
         self._store = Store(
-            memory - int(CACHE_SHARE * memory), spill_dir, np.random.default_rng(seed)
+            max_bytes=settings.memory_bytes - for_solutions,
+            spill_dir=spill_dir,
+            rng=np.random.default_rng(seed),
         )
         examples = walking.count_examples(dataset, num_examples)
         self._parts = self._room(found, examples, positions)
-        broken = feature_sampling.sample(
-            layer_graph,
-            self._parts,
-            dataset,
-            num_examples=num_examples,
-            positions=positions,
-            seed=seed,
-        )
+        broken = feature_sampling.sample(layer_graph, self._parts, dataset, settings)
         self._finish(broken)
 
     def _room(
@@ -117,9 +121,7 @@ class Reconstructor:
         """Make room for the features, the narrow layers first."""
         parts = []
         for consumer in sorted(found, key=lambda c: c.columns * c.blocks):
-            rows = feature_sampling.num_rows(
-                self._graph, consumer, examples=examples, positions=positions
-            )
+            rows = feature_sampling.num_rows(self._graph, consumer, examples, positions)
             statistics = self._store.room_for(consumer, rows)
             if statistics is not None:
                 parts.append((consumer, statistics))
@@ -191,6 +193,8 @@ def reconstruct(
     model: keras.Model | graph.LayerGraph,
     plan: graph.PruningPlan,
     dataset: walking.Examples,
+    *,
+    reextract: bool = False,
     **settings: Any,
 ) -> keras.Model:
     """Return a copy of the model whose weights make up for the channels of a plan.
@@ -202,6 +206,8 @@ def reconstruct(
         model: The model, or its graph; it is not changed.
         plan: What to keep.
         dataset: Its training part is sampled; or an array of preprocessed inputs.
+        reextract: Fit each layer to what it reads once the layers before it are cut and
+            repaired (see `reextraction`): better for a final plan, and slower.
         **settings: Those of `Reconstructor`.
 
     Raises:
@@ -210,5 +216,9 @@ def reconstruct(
     """
     layer_graph = model if isinstance(model, graph.LayerGraph) else graph.trace(model)
     plan.validate(layer_graph)
-    reconstructor = Reconstructor(layer_graph, dataset, **settings)
-    return repaired_copy(layer_graph, plan, reconstructor.weights(plan))
+    if reextract:
+        sampling = Sampling(**settings)
+        weights = reextraction.refit(layer_graph, plan, dataset, sampling)
+    else:
+        weights = Reconstructor(layer_graph, dataset, **settings).weights(plan)
+    return repaired_copy(layer_graph, plan, weights)

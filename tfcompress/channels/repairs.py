@@ -66,7 +66,7 @@ def solve(
     if consumer.takes_intercept:
         intercept = np.einsum("bc,bco->bo", statistics.mean, old - new)
     else:
-        shift = _folded(layer_graph, consumer, kept)
+        shift = folded(layer_graph, consumer, kept)
         if np.any(shift):
             removed = old * ~columns[:, None]
             unfitted = statistics.mean_square(removed, shift.reshape(intercept.shape))
@@ -74,7 +74,7 @@ def solve(
     return Solution(consumer.kernel_of(new), intercept.reshape(-1), serves=serves)
 
 
-def _folded(layer_graph: graph.LayerGraph, consumer: Consumer, kept: Mask) -> Array:
+def folded(layer_graph: graph.LayerGraph, consumer: Consumer, kept: Mask) -> Array:
     """Return what folding would add to each output through a new bias."""
     target = layer_graph.fold_targets[consumer.name]
     weights = channel_rules.weights_of(consumer.layer)

@@ -6,6 +6,7 @@ network for one batch, whatever the number of tensors that are looked at.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -54,6 +55,44 @@ def _run(call: Call, alive: Mapping[int, Any]) -> Any:
     if getattr(call.layer, "_call_has_training_arg", False):
         kwargs.setdefault("training", False)
     return call.layer(*args, **kwargs)
+
+
+class Halting:
+    """A network that runs on one batch as far as it is told to.
+
+    Args:
+        layer_graph: The network.
+        inputs: One array per input tensor.
+    """
+
+    def __init__(self, layer_graph: graph.LayerGraph, inputs: list[Any]) -> None:
+        self._index = {call.name: call.index for call in layer_graph.flat.calls}
+        self._calls = walk(layer_graph, inputs)
+        self._next = 0
+        self._alive: Mapping[int, Any] = {}
+
+    def before(self, name: str) -> Mapping[int, Any]:
+        """Run up to a layer that is not the first; return the tensors alive there."""
+        while self._next < self._index[name]:
+            _, self._alive = next(self._calls)
+            self._next += 1
+        return self._alive
+
+
+def widest_bytes(layer_graph: graph.LayerGraph) -> int:
+    """Return the most bytes that one example has alive, in float32."""
+    flat = layer_graph.flat
+    last = {tensor: call.index for call in flat.calls for tensor in call.inputs}
+    sizes = [4 * math.prod(dim or 64 for dim in t.shape[1:]) for t in flat.tensors]
+    alive = sum(sizes[tensor] for tensor in flat.input_tensors())
+    widest = alive
+    for call in flat.calls:
+        alive += sum(sizes[tensor] for tensor in call.outputs)
+        widest = max(widest, alive)
+        for tensor in {*call.inputs, *call.outputs}:
+            if last.get(tensor, -1) <= call.index:
+                alive -= sizes[tensor]
+    return widest
 
 
 def batches(
