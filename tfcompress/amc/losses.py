@@ -1,0 +1,73 @@
+"""What critic and actor learn from a batch, as functions of arrays.
+
+1. Critic: the value of an action is what it brought, less the baseline b, and the value
+   of what the target networks do next::
+
+       y = (r - b) + gamma * discount * Q'(s', mu'(s'))        loss = mean((Q - y)^2)
+
+   Every transition of an episode carries the episode's final reward, so that with
+   ``gamma = 1`` an action is worth ``(R - b)`` times the steps that are left.
+2. Actor: follow the critic's slope, ``grad = mean(dQ/da * dmu/dparameters)``; written
+   as the gradient of the loss ``-mean(Q(s, mu(s)))``, whose minimum is sought.
+
+Source: He et al., "AMC", ECCV 2018, equation 2; Silver et al., "Deterministic policy
+gradient algorithms", ICML 2014, theorem 1.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tfcompress.amc.networks import (
+    Array,
+    Parameters,
+    act,
+    act_backward,
+    action_gradient,
+    value,
+    value_backward,
+)
+from tfcompress.amc.replay import Transitions
+
+
+def critic_targets(
+    target_actor: Parameters,
+    target_critic: Parameters,
+    experience: Transitions,
+    *,
+    discount: float,
+    baseline: float,
+) -> Array:
+    """Return what the critic should have said, `[batch]`: rule 1."""
+    next_action = act(target_actor, experience.observation_t).output
+    next_value = value(target_critic, experience.observation_t, next_action).output
+    targets: Array = (
+        experience.reward_t - baseline + discount * experience.discount_t * next_value
+    )
+    return targets
+
+
+def critic_loss_and_gradients(
+    critic: Parameters, experience: Transitions, targets: Array, gradients: Parameters
+) -> float:
+    """Return the critic's loss and write its gradients into `gradients`: rule 1."""
+    inputs = (experience.observation_tm1, experience.action_tm1)
+    done = value(critic, *inputs)
+    error = done.output - targets
+    value_backward(critic, inputs, done, error * (2 / len(error)), gradients)
+    return float(error @ error) / len(error)
+
+
+def actor_gradients(
+    actor: Parameters,
+    critic: Parameters,
+    observation: Array,
+    gradients: Parameters,
+) -> float:
+    """Return the actor's loss and write its gradients into `gradients`: rule 2."""
+    acted = act(actor, observation)
+    judged = value(critic, observation, acted.output)
+    each = np.full_like(judged.output, -1 / len(observation))
+    slope = action_gradient(critic, judged, each)
+    act_backward(actor, observation, acted, slope, gradients)
+    return -float(judged.output.mean())
