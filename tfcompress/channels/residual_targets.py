@@ -52,10 +52,8 @@ def find(layer_graph: graph.LayerGraph, call: Call) -> Branches | None:
     """
     if getattr(call.layer, "activation", None) is not keras.activations.linear:
         return None
-    tensor, gain = (
-        call.outputs[0],
-        np.ones(layer_graph.fold_targets[call.name].out.size),
-    )
+    tensor = call.outputs[0]
+    gain: Array = np.ones(layer_graph.fold_targets[call.name].out.size)
     while True:
         readers = layer_graph.consumers_of.get(tensor, [])
         if len(readers) != 1 or tensor in layer_graph.flat.output_tensors():
@@ -90,8 +88,10 @@ def lost(
     if before is None or after is None:
         return 0.0
     layer = consumer.layer
-    missing = sum(pick(layer, alive[0][tensor], chosen) for tensor in before.others)
-    missing = missing - sum(pick(layer, alive[1][t], chosen) for t in after.others)
+    missing = np.zeros(1)
+    for there, gone in zip(before.others, after.others, strict=True):
+        missing = missing + pick(layer, alive[0][there], chosen)
+        missing = missing - pick(layer, alive[1][gone], chosen)
     usable = np.abs(before.gain) > SMALLEST_GAIN * np.abs(before.gain).max()
     factor = np.where(usable, 1 / np.where(usable, before.gain, 1.0), 0.0)
     return np.asarray(missing * factor, np.float64)

@@ -68,9 +68,8 @@ class SideBySide:
             other branches have lost; float64.
         """
         columns = consumer.kept_columns(kept[consumer.atoms])
-        limit = self._sampling.memory_bytes // (
-            32 * consumer.blocks * int(columns.sum())
-        )
+        row_bytes = 32 * consumer.blocks * int(columns.sum())  # with working copies
+        limit = self._sampling.memory_bytes // row_bytes
         examples = self._sampling.num_examples
         rows, targets = [], []
         for left, target in self._batches(consumer, kept):
