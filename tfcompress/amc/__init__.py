@@ -1,5 +1,49 @@
-"""AutoML for Model Compression: an agent finds how much of each layer to keep."""
+"""AutoML for Model Compression: an agent finds how much of each layer to keep.
 
+::
+
+    result = search(model, dataset, config=AmcConfig(macs=0.5))
+    smaller, report = tfcompress.prune_model(result.model, result.plan)
+    rows = compare(model, dataset, config=AmcConfig(macs=0.5), seeds=(0, 1, 2))
+
+`CompressionEnvironment` is where plans are decided and judged, `DdpgAgent` learns to
+decide; `search` lets one learn in the other.
+"""
+
+from tfcompress.amc.agent import DdpgAgent, LossInfo
+from tfcompress.amc.comparison import METHODS, CompareProgress, Row, compare
+from tfcompress.amc.driver import Episode, run_episode
+from tfcompress.amc.environment import CompressionEnvironment
+from tfcompress.amc.evaluation import HeldOut
+from tfcompress.amc.replay import ReplayBuffer, Transitions
+from tfcompress.amc.rewards import (
+    Evaluated,
+    error_reward,
+    macs_reward,
+    params_reward,
+)
+from tfcompress.amc.search import AmcProgress, AmcResult, search
 from tfcompress.amc.settings import AmcConfig
 
-__all__ = ["AmcConfig"]
+__all__ = [
+    "METHODS",
+    "AmcConfig",
+    "AmcProgress",
+    "AmcResult",
+    "CompareProgress",
+    "CompressionEnvironment",
+    "DdpgAgent",
+    "Episode",
+    "Evaluated",
+    "HeldOut",
+    "LossInfo",
+    "ReplayBuffer",
+    "Row",
+    "Transitions",
+    "compare",
+    "error_reward",
+    "macs_reward",
+    "params_reward",
+    "run_episode",
+    "search",
+]

@@ -23,7 +23,6 @@ import numpy as np
 from tfcompress import files
 
 _LOG = logging.getLogger(__name__)
-_NAME = "search.npz"
 
 Values = Mapping[str, Any]
 """Arrays and numbers by name, as `DdpgAgent.state` returns them."""
@@ -83,10 +82,17 @@ class StateFile:
         directory: Where the file lies; None keeps nothing.
         identity: What the search is, as one text. A state with another identity is of
             no use to this search: it is left aside, and the log says so.
+        name: Name of the file.
     """
 
-    def __init__(self, directory: files.PathLike | None, *, identity: str) -> None:
-        self.path = None if directory is None else pathlib.Path(directory) / _NAME
+    def __init__(
+        self,
+        directory: files.PathLike | None,
+        *,
+        identity: str,
+        name: str = "search.npz",
+    ) -> None:
+        self.path = None if directory is None else pathlib.Path(directory) / name
         self._identity = identity
 
     def save(

@@ -1,0 +1,291 @@
+"""The agent beside the baselines, at one budget: the table behind a claim.
+
+Every method works on the same `Problem`: one environment, the same held-out examples
+and one memory of judged plans (a plan that two methods find is judged once, and counts
+for both).  The agent's episodes, and the plans that `random` and `greedy` may judge,
+are as many: ``config.episodes``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import pathlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import keras
+
+from tfcompress import channels, data, files, graph
+from tfcompress.amc import baselines
+from tfcompress.amc.baselines import Found, Scorer
+from tfcompress.amc.evaluation import Evaluate
+from tfcompress.amc.problem import Problem, Widths, make_problem
+from tfcompress.amc.rewards import Reward
+from tfcompress.amc.search import run_search
+from tfcompress.amc.search_state import Journal, StateFile
+from tfcompress.amc.settings import AmcConfig
+from tfcompress.config import check_known, require
+
+_LOG = logging.getLogger(__name__)
+
+METHODS = ("uniform", "shallow", "deep", "random", "greedy", "amc")
+"""Every method, in the order of the table."""
+
+_BY_HAND: Mapping[str, Callable[[Scorer], Found]] = {
+    "uniform": baselines.uniform,
+    "shallow": baselines.shallow,
+    "deep": baselines.deep,
+}
+_SEARCHES: Mapping[str, Callable[..., Found]] = {
+    "random": baselines.random_search,
+    "greedy": baselines.greedy,
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Row:
+    """What one method came to with one seed.
+
+    Attributes:
+        method: Its name.
+        seed: Its seed; None for a method without chance.
+        metric: The metric of its best plan, on the held-out examples.
+        reward: Its reward.
+        macs: Multiply-accumulates of one example.
+        params: Number of weights.
+        size_bytes: Predicted bytes of the weights.
+        evaluations: How many plans it judged (the agent: its episodes).
+        widths: The channels that its best plan keeps, by decision.
+        best_rewards: The best reward after each evaluation; None as long as no plan
+            has met the budget.
+        plan: Its best plan.
+    """
+
+    method: str
+    seed: int | None
+    metric: float
+    reward: float
+    macs: int
+    params: int
+    size_bytes: int
+    evaluations: int
+    widths: Widths
+    best_rewards: tuple[float | None, ...]
+    plan: graph.PruningPlan
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the row as plain JSON values."""
+        content = {field.name: getattr(self, field.name) for field in _FIELDS}
+        return {
+            **content,
+            "widths": list(self.widths),
+            "best_rewards": list(self.best_rewards),
+            "plan": self.plan.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Row:
+        """Read what `to_dict` wrote."""
+        tuples = {name: tuple(content[name]) for name in ("widths", "best_rewards")}
+        plan = graph.PruningPlan.from_dict(content["plan"])
+        return cls(**{**content, **tuples, "plan": plan})
+
+
+_FIELDS = dataclasses.fields(Row)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CompareProgress:
+    """How far a comparison is.
+
+    Attributes:
+        method: The running method.
+        seed: Its seed.
+        evaluation: Plans that it has judged.
+        evaluations: Plans that it may judge.
+        best_reward: Its best reward so far; None as long as no plan meets the budget.
+        fraction: The part of the whole comparison that is done, in [0, 1].
+    """
+
+    method: str
+    seed: int | None
+    evaluation: int
+    evaluations: int
+    best_reward: float | None
+    fraction: float
+
+
+def compare(  # noqa: PLR0913 - `search` for several methods
+    model: keras.Model,
+    dataset: data.Dataset,
+    *,
+    config: AmcConfig | None = None,
+    methods: Iterable[str] = METHODS,
+    seeds: Iterable[int] = (0,),
+    budget: channels.Budget | None = None,
+    evaluate: Evaluate | None = None,
+    reward: Reward | None = None,
+    task: data.Task | None = None,
+    state_dir: files.PathLike | None = None,
+    progress: Callable[[CompareProgress], None] | None = None,
+) -> tuple[Row, ...]:
+    """Run several methods on one problem.
+
+    Args:
+        model: As for `search`.
+        dataset: As for `search`.
+        config: The settings; its seed gives way to `seeds`.
+        methods: Names among `METHODS`.
+        seeds: Each gives a row of every method with chance.
+        budget: As for `search`.
+        evaluate: As for `search`.
+        reward: As for `search`.
+        task: As for `search`.
+        state_dir: Where to keep what is done; the same call after a kill goes on there,
+            and further methods or seeds add to it.
+        progress: Called after every evaluation.
+
+    Returns:
+        One row per method and seed, in their order.
+
+    Raises:
+        ConfigError: If a method is unknown.
+        TfCompressError: As `search`.
+    """
+    config = dataclasses.replace(config or AmcConfig(), seed=0)
+    methods, seeds = tuple(methods), tuple(seeds)
+    for method in methods:
+        check_known(method, METHODS, owner="compare")
+    require(seeds, "seeds", seeds, "at least one number, such as (0,)")
+    problem = make_problem(
+        model, dataset, config=config, budget=budget, evaluate=evaluate, reward=reward,
+        task=task,
+    )  # fmt: skip
+    run = _Run(problem, state_dir, progress)
+    return run.rows(
+        [
+            (method, seed)
+            for method in methods
+            for seed in ((None,) if method in _BY_HAND else seeds)
+        ]
+    )
+
+
+class _Run:
+    """The methods of one call, on top of those that a killed call has finished."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        state_dir: files.PathLike | None,
+        progress: Callable[[CompareProgress], None] | None,
+    ) -> None:
+        self._problem, self._progress = problem, progress
+        self._dir = None if state_dir is None else pathlib.Path(state_dir)
+        episodes = str(problem.config.episodes)
+        identity = files.fingerprint(problem.identity, episodes)
+        self._file = StateFile(self._dir, identity=identity, name="comparison.npz")
+        self._rows = Journal()
+        saved = self._file.load()
+        if saved is not None:
+            self._rows = Journal(saved.records["rows"])
+            problem.known.add(saved.records["known"])
+        self._done, self._total = 0, 1
+
+    def rows(self, wanted: list[tuple[str, int | None]]) -> tuple[Row, ...]:
+        """Return the wanted rows, those that were not done before first being made."""
+        self._problem.original()  # before the long work: does `evaluate` work at all
+        self._total = sum(self._evaluations(method) for method, _ in wanted)
+        for method, seed in wanted:
+            if self._find(method, seed) is None:
+                self._rows.append(self._make(method, seed).to_dict())
+                self._save()
+            self._done += self._evaluations(method)
+        found = [self._find(method, seed) for method, seed in wanted]
+        return tuple(Row.from_dict(record) for record in found if record is not None)
+
+    def _find(self, method: str, seed: int | None) -> dict[str, Any] | None:
+        matching = (
+            record
+            for record in self._rows
+            if (record["method"], record["seed"]) == (method, seed)
+        )
+        return next(matching, None)
+
+    def _make(self, method: str, seed: int | None) -> Row:
+        _LOG.info("compare: %s, seed %s", method, seed)
+        if method == "amc":
+            return self._search(int(seed or 0))
+        count = 0
+
+        def judged(best: float | None) -> None:
+            nonlocal count
+            count += 1
+            self._save()
+            self._report(method, seed, count, best)
+
+        scorer = Scorer(self._problem, self._evaluations(method), judged)
+        if method in _BY_HAND:
+            return _row(method, None, _BY_HAND[method](scorer))
+        return _row(method, seed, _SEARCHES[method](scorer, seed=seed))
+
+    def _search(self, seed: int) -> Row:
+        problem = self._problem.seeded(seed)
+        result = run_search(
+            problem,
+            state_dir=self._dir and self._dir / f"amc-{seed}",
+            progress=lambda p: self._report("amc", seed, p.episode, p.best_reward),
+        )
+        return _row(
+            "amc",
+            seed,
+            Found(
+                widths=problem.widths(result.plan),
+                plan=result.plan,
+                reward=result.best_reward,
+                evaluated=result.best,
+                best_rewards=tuple(r["best_reward"] for r in result.history),
+            ),
+        )
+
+    def _evaluations(self, method: str) -> int:
+        return 1 if method in _BY_HAND else self._problem.config.episodes
+
+    def _save(self) -> None:
+        self._file.save({}, {"rows": self._rows, "known": self._problem.known.journal})
+
+    def _report(
+        self, method: str, seed: int | None, count: int, best: float | None
+    ) -> None:
+        if self._progress is None:
+            return
+        evaluations = self._evaluations(method)
+        done = self._done + min(count, evaluations)
+        self._progress(
+            CompareProgress(
+                method=method,
+                seed=seed,
+                evaluation=count,
+                evaluations=evaluations,
+                best_reward=best,
+                fraction=min(1.0, done / self._total),
+            )
+        )
+
+
+def _row(method: str, seed: int | None, found: Found) -> Row:
+    evaluated = found.evaluated
+    return Row(
+        method=method,
+        seed=seed,
+        metric=evaluated.metric,
+        reward=found.reward,
+        macs=evaluated.macs,
+        params=evaluated.params,
+        size_bytes=evaluated.size_bytes,
+        evaluations=len(found.best_rewards),
+        widths=found.widths,
+        best_rewards=found.best_rewards,
+        plan=found.plan,
+    )
