@@ -539,7 +539,7 @@ def test_what_evaluates_badly_is_told_in_one_line(evaluate, message):
     )
     environment.reset()
     environment.step(0.5)
-    with pytest.raises(errors.TrainingError) as caught:
+    with pytest.raises(errors.ModelError) as caught:
         environment.step(0.5)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -159,7 +159,7 @@ class CompressionEnvironment(EpisodeEnvironment):
 
         Raises:
             PlanError: If the plan is for another model.
-            TrainingError: If judging it fails.
+            ModelError: If judging it fails.
         """
         plan.validate(self.graph)
         key = self._space.key(plan)

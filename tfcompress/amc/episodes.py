@@ -106,7 +106,7 @@ class EpisodeEnvironment(dm_env.Environment, abc.ABC):
 
         Raises:
             ValueError: If the action is not one number.
-            TrainingError: If judging the plan fails.
+            ModelError: If judging the plan fails.
         """
         if not self._running:
             return self.reset()

@@ -51,7 +51,7 @@ class Judge:
         """Return the metric of what a plan leaves.
 
         Raises:
-            TrainingError: If `evaluate` fails or does not return a finite number.
+            ModelError: If `evaluate` fails or does not return a finite number.
         """
         repaired = None if self._repair is None else self._repair(plan)
         self.candidate.assign(plan, repaired)
@@ -62,7 +62,7 @@ def judged(evaluate: Evaluate, model: keras.Model) -> float:
     """Return what `evaluate` says of a model, if it is a finite number.
 
     Raises:
-        TrainingError: If it fails or returns anything else. Errors of the toolkit
+        ModelError: If it fails or returns anything else. Errors of the toolkit
             itself pass as they are.
     """
     name = getattr(evaluate, "__name__", type(evaluate).__name__)
@@ -71,19 +71,19 @@ def judged(evaluate: Evaluate, model: keras.Model) -> float:
     except errors.TfCompressError:
         raise
     except Exception as error:
-        raise errors.TrainingError(
+        raise errors.ModelError(
             f"Evaluating a candidate failed. Received: `evaluate` ({name}) raised "
             f"{type(error).__name__}: {_first_line(error)}. Try it on the model itself "
             "first: `evaluate(model)` must return a number."
         ) from error
     if not _is_number(value):
-        raise errors.TrainingError(
+        raise errors.ModelError(
             f"`evaluate` must return one number. Received: {type(value).__name__} from "
             f"{name}. Return the metric alone, such as "
             "`model.evaluate(x, y, verbose=0)[1]`."
         )
     if not math.isfinite(float(value)):
-        raise errors.TrainingError(
+        raise errors.ModelError(
             f"The metric of a candidate is not finite. Received: {float(value)} from "
             f"{name}. Look for NaN in the model's weights and in the data, or return "
             "the worst value of the metric where it has none."
