@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from benchmarks import amc_figures
 from benchmarks.slimming_figures import table
 from tfcompress import files
 
@@ -70,6 +71,23 @@ def slimming() -> str:
         record = files.read_json(RESULTS / f"slimming_{name}.json")
         parts += [table(record), "", f"`{record['command']}`", ""]
     return "\n".join(parts).rstrip()
+
+
+def amc() -> str:
+    """Write the table of all networks that were searched, and the figures."""
+    records = amc_figures.records().values()
+    commands = ", ".join(f"`{record['command']}`" for record in records)
+    return "\n".join(
+        [
+            "![Best held-out accuracy over judged plans](docs/figures/amc.svg)",
+            "",
+            "![Kept part of every channel group](docs/figures/amc_ratios.svg)",
+            "",
+            amc_figures.table(),
+            "",
+            commands,
+        ]
+    )
 
 
 def speed() -> str:
@@ -141,6 +159,7 @@ def families() -> str:
 SECTIONS: dict[str, Callable[[], str]] = {
     "demo": demo,
     "slimming": slimming,
+    "amc": amc,
     "speed": speed,
     "families": families,
 }
