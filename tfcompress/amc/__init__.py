@@ -7,14 +7,21 @@
     rows = compare(model, dataset, config=AmcConfig(macs=0.5), seeds=(0, 1, 2))
 
 `CompressionEnvironment` is where plans are decided and judged, `DdpgAgent` learns to
-decide; `search` lets one learn in the other.
+decide; `search` lets one learn in the other.  `SparsityEnvironment` decides the zeros
+among single weights instead; `GymAdapter` lends either to other agents.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from tfcompress.amc.agent import DdpgAgent, LossInfo
 from tfcompress.amc.comparison import METHODS, CompareProgress, Row, compare
 from tfcompress.amc.driver import Episode, run_episode
 from tfcompress.amc.environment import CompressionEnvironment
 from tfcompress.amc.evaluation import HeldOut
+from tfcompress.amc.fine_grained import SparsityEnvironment
+from tfcompress.amc.layer_regression import LayerRegression
 from tfcompress.amc.replay import ReplayBuffer, Transitions
 from tfcompress.amc.rewards import (
     Evaluated,
@@ -24,6 +31,9 @@ from tfcompress.amc.rewards import (
 )
 from tfcompress.amc.search import AmcProgress, AmcResult, search
 from tfcompress.amc.settings import AmcConfig
+
+if TYPE_CHECKING:
+    from tfcompress.amc.gym_adapter import GymAdapter
 
 __all__ = [
     "METHODS",
@@ -35,10 +45,13 @@ __all__ = [
     "DdpgAgent",
     "Episode",
     "Evaluated",
+    "GymAdapter",
     "HeldOut",
+    "LayerRegression",
     "LossInfo",
     "ReplayBuffer",
     "Row",
+    "SparsityEnvironment",
     "Transitions",
     "compare",
     "error_reward",
@@ -47,3 +60,12 @@ __all__ = [
     "run_episode",
     "search",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `GymAdapter`, which needs an extra, on first access (PEP 562)."""
+    if name == "GymAdapter":
+        from tfcompress.amc import gym_adapter
+
+        return gym_adapter.GymAdapter
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
