@@ -164,7 +164,7 @@ def _refusal(
 ) -> str | None:
     """Return why a layer cannot be refitted, or None."""
     if layer_graph.call_counts[call.name] > 1:
-        return "it is called several times, so one refit cannot suit all its inputs"
+        return "it is called several times and has one kernel for all its inputs"
     if _form(call.layer) is None or effect.fold is None:
         return f"{type(call.layer).__name__} is of no form that can be refitted"
     if effect.fold.kernel != variable or len(call.inputs) != 1:

@@ -10,7 +10,7 @@ again when
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -20,6 +20,7 @@ import numpy.typing as npt
 from tfcompress import graph
 from tfcompress.channels.consumers import Consumer
 from tfcompress.channels.patches import pick
+from tfcompress.channels.walking import Halting
 from tfcompress.graph.channel_rules import weights_of
 from tfcompress.graph.reading import Call
 
@@ -37,7 +38,7 @@ class Branches:
 
     Attributes:
         gain: From the layer's output to the addition, per channel.
-        others: Their tensors, all computed before the layer.
+        others: Their tensors, none of which waits for a layer that is refitted later.
     """
 
     gain: Array
@@ -48,7 +49,7 @@ def find(layer_graph: graph.LayerGraph, call: Call) -> Branches | None:
     """Return the branches that a layer can make up for, or None.
 
     It must be linear up to the addition, with no other reader in between, and the last
-    of the branches to be computed.
+    of the branches to be refitted.
     """
     if getattr(call.layer, "activation", None) is not keras.activations.linear:
         return None
@@ -73,7 +74,7 @@ def find(layer_graph: graph.LayerGraph, call: Call) -> Branches | None:
 def lost(
     consumer: Consumer,
     branches: Sequence[Branches | None],
-    alive: Sequence[Mapping[int, Any]],
+    networks: Sequence[Halting],
     chosen: Array,
 ) -> Array | float:
     """Return the correction at the chosen output positions, `[rows, out]`.
@@ -81,7 +82,7 @@ def lost(
     Args:
         consumer: The layer.
         branches: From `find` in the original network and in the cut one.
-        alive: The tensors of both.
+        networks: Both, halted before the layer.
         chosen: Positions, `[batch, positions]`.
     """
     before, after = branches
@@ -90,8 +91,8 @@ def lost(
     layer = consumer.layer
     missing = np.zeros(1)
     for there, gone in zip(before.others, after.others, strict=True):
-        missing = missing + pick(layer, alive[0][there], chosen)
-        missing = missing - pick(layer, alive[1][gone], chosen)
+        missing = missing + pick(layer, networks[0].ahead(there), chosen)
+        missing = missing - pick(layer, networks[1].ahead(gone), chosen)
     usable = np.abs(before.gain) > SMALLEST_GAIN * np.abs(before.gain).max()
     factor = np.where(usable, 1 / np.where(usable, before.gain, 1.0), 0.0)
     return np.asarray(missing * factor, np.float64)
@@ -114,10 +115,19 @@ def _branches(
     layer_graph: graph.LayerGraph, call: Call, add: Call, tensor: int, gain: Array
 ) -> Branches | None:
     flat = layer_graph.flat
-    maker = {made: one.index for one in flat.calls for made in one.outputs}
     others = tuple(other for other in add.inputs if other != tensor)
-    earlier = all(maker.get(other, -1) < call.index for other in others)
+    ready = all(_ready(layer_graph, other, call.index) for other in others)
     alike = all(flat.tensors[o].shape == flat.tensors[tensor].shape for o in others)
-    if not others or not earlier or not alike or add.inputs.count(tensor) > 1:
+    if not others or not ready or not alike or add.inputs.count(tensor) > 1:
         return None
     return Branches(gain, others)
+
+
+def _ready(layer_graph: graph.LayerGraph, tensor: int, before: int) -> bool:
+    """Tell whether a tensor waits for no kernel at or after call number `before`."""
+    maker = next((c for c in layer_graph.flat.calls if tensor in c.outputs), None)
+    if maker is None or maker.index < before:
+        return True
+    if maker.index == before or maker.name in layer_graph.fold_targets:
+        return False
+    return all(_ready(layer_graph, read, before) for read in maker.inputs)

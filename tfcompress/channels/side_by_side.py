@@ -94,7 +94,7 @@ class SideBySide:
             whole, chosen = first.draw(x, shape)
             left, _ = second.draw(cut_x, shape)
             target = feature_sampling.linear(consumer, whole)
-            lost = residual_targets.lost(consumer, branches, (original, cut), chosen)
+            lost = residual_targets.lost(consumer, branches, networks, chosen)
             yield left, target + lost * kept[consumer.out]
 
     def _patches(self, consumer: Consumer) -> Patches:

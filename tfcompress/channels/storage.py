@@ -27,6 +27,9 @@ from tfcompress.channels.statistics import GramStatistics, RowStatistics, Statis
 
 Array = npt.NDArray[Any]
 
+ROWS_SHARE = 0.25
+"""Rows are kept as they are up to this share of the number of columns."""
+
 FEWEST_ROWS = 32
 """A fit on fewer rows would say more of the rows than of the layer."""
 
@@ -55,7 +58,7 @@ class Store:
         fixed = 2 * old.nbytes
         gram_bytes = 8 * blocks * columns**2
         left = self.max_bytes - self.used - fixed
-        if num_rows <= columns / 4 and 4 * blocks * num_rows * columns <= left:
+        if num_rows <= ROWS_SHARE * columns and 4 * blocks * num_rows * columns <= left:
             made: Statistics = self._rows(consumer, old, num_rows, num_rows)
         elif gram_bytes <= left:
             made = _gram(consumer, old, np.zeros((blocks, columns, columns)))

@@ -66,7 +66,9 @@ class Halting:
     """
 
     def __init__(self, layer_graph: graph.LayerGraph, inputs: list[Any]) -> None:
-        self._index = {call.name: call.index for call in layer_graph.flat.calls}
+        calls = layer_graph.flat.calls
+        self._index = {call.name: call.index for call in calls}
+        self._makers = {made: call for call in calls for made in call.outputs}
         self._calls = walk(layer_graph, inputs)
         self._next = 0
         self._alive: Mapping[int, Any] = {}
@@ -77,6 +79,15 @@ class Halting:
             _, self._alive = next(self._calls)
             self._next += 1
         return self._alive
+
+    def ahead(self, tensor: int) -> Any:
+        """Return a tensor alive here, or run what makes it; the halt stays."""
+        if tensor in self._alive:
+            return self._alive[tensor]
+        call = self._makers[tensor]
+        known = {read: self.ahead(read) for read in call.inputs}
+        made = keras.tree.flatten(_run(call, known))
+        return made[call.outputs.index(tensor)]
 
 
 def widest_bytes(layer_graph: graph.LayerGraph) -> int:
