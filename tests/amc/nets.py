@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 
 from tfcompress import graph
+from tfcompress.amc.environment import CompressionEnvironment
 from tfcompress.amc.rewards import Evaluated
+from tfcompress.channels import Budget
 
 L = keras.layers
 
@@ -37,3 +40,35 @@ def play(environment, actions):
         infos.append(environment.info)
     assert steps[-1].last()
     return steps, infos
+
+
+def made(layer_graph, budget, **settings):
+    """Return an environment that never judges."""
+    values = {"round_to": 1, "known": Judged(), **settings}
+    return CompressionEnvironment(
+        layer_graph, budget=budget, evaluate=lambda _: 0.5, **values
+    )
+
+
+def chain(budget=None, **settings):
+    """Return the environment of 10 -> a 8 -> b 8 -> 2: 10 a + a b + 2 b MACs."""
+    return made(
+        dense_chain(8, 8), budget or Budget(macs=0.5), **{"min_ratio": 0.25, **settings}
+    )
+
+
+def uneven(layer_graph, plan):
+    """Return a cost that is lower for some wider layers: 50 for each odd width."""
+    odd = sum(width % 2 for width in plan.widths().values())
+    return graph.cost(layer_graph, plan).params + 50 * odd
+
+
+class Counting:
+    """Judges by the sum of the weights, and counts how often."""
+
+    def __init__(self):
+        self.models = []
+
+    def __call__(self, model):
+        self.models.append(model)
+        return sum(float(np.abs(w).sum()) for w in model.get_weights()) / 1000
