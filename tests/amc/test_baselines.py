@@ -11,6 +11,8 @@ from tfcompress.amc import baselines
 from tfcompress.amc.baselines import Scorer
 from tfcompress.amc.problem import make_problem
 
+SIZES, FLOORS = (16, 24, 24), (4, 8, 8)  # a fifth, rounded up to blocks of 4
+
 
 def conv1_inputs(model) -> float:
     """Judge by one group alone: the part of conv0's channels that conv1 still reads."""
@@ -33,7 +35,7 @@ def problem():
 
 
 def share(problem, widths):
-    cost = graph.cost(problem.layer_graph, problem.plan(widths))
+    cost = graph.cost(problem.layer_graph, problem.plans.plan(widths))
     return cost.macs / graph.cost(problem.layer_graph).macs
 
 
@@ -43,7 +45,7 @@ def test_a_plan_by_hand_takes_one_evaluation_and_meets_the_budget(problem, metho
     found = getattr(baselines, method)(Scorer(problem, 1))
     assert len(found.best_rewards) == 1
     assert share(problem, found.widths) <= 0.5
-    for i, decision in enumerate(problem.space.decisions):
+    for i, decision in enumerate(problem.plans.decisions):
         larger = [count for count in decision.counts if count > found.widths[i]]
         if larger:
             richer = (*found.widths[:i], larger[0], *found.widths[i + 1 :])
@@ -53,7 +55,7 @@ def test_a_plan_by_hand_takes_one_evaluation_and_meets_the_budget(problem, metho
 def test_uniform_keeps_about_the_same_fraction_everywhere(problem):
     """Within one block of 4 of 16 channels."""
     found = baselines.uniform(Scorer(problem, 1))
-    sizes = problem.space.sizes
+    sizes = SIZES
     kept = [width / size for width, size in zip(found.widths, sizes, strict=True)]
     assert max(kept) - min(kept) <= 4 / 16
 
@@ -68,15 +70,16 @@ def test_shallow_and_deep_spare_the_other_end(problem):
 
 def test_families_by_hand():
     """p = 0.6: uniform keeps 0.4; shallow 0.4, 0.625, 0.85 (w = 1, 0.625, 0.25)."""
-    problem = made()
-    even = baselines._Family(problem, [1.0, 1.0, 1.0])
+    plans = made().plans
+    even = baselines._Family(plans, [1.0, 1.0, 1.0])
     assert even.wanted(0.6) == pytest.approx([0.4] * 3)
-    assert even.largest == pytest.approx(0.8)
-    sloped = baselines._Family(problem, [1.0, 0.625, 0.25])
+    assert even.wanted(2.0) == pytest.approx([4 / 16, 8 / 24, 8 / 24])
+    assert even.largest == pytest.approx(0.75)
+    sloped = baselines._Family(plans, [1.0, 0.625, 0.25])
     assert sloped.wanted(0.6) == pytest.approx([0.4, 0.625, 0.85])
-    assert sloped.largest == pytest.approx(3.2)
+    assert sloped.largest == pytest.approx(3.0)
     assert sloped.widths(0.6) == (8, 16, 20)  # 6.4, 15 and 20.4 of blocks of 4
-    assert sloped.widths(sloped.largest) == problem.space.floors
+    assert sloped.widths(sloped.largest) == FLOORS
 
 
 def test_random_search_judges_as_many_different_plans_as_it_may(problem):
@@ -143,10 +146,10 @@ def test_a_round_of_the_descent_by_hand(problem):
     """Each group alone, cut as little as the target needs."""
     moves = baselines._Moves(problem)
     target = 0.9 / 0.5  # of the budget: 90 % of the network
-    trials = moves.cuts(problem.space.sizes, target)
+    trials = moves.cuts(SIZES, target)
     assert len(trials) == 3
     for trial in trials:
-        (i,) = (j for j in range(3) if trial[j] != problem.space.sizes[j])
+        (i,) = (j for j in range(3) if trial[j] != SIZES[j])
         assert share(problem, trial) <= 0.9
         one_more = (*trial[:i], trial[i] + 4, *trial[i + 1 :])
         assert share(problem, one_more) > 0.9
@@ -165,7 +168,7 @@ def test_without_a_budget_greedy_goes_down_to_the_floors():
     """With a reward of cost alone the floors win."""
     problem = made(lambda _: 0.5, reward="macs")
     found = baselines.greedy(Scorer(problem, 60), seed=0)
-    assert found.widths == problem.space.floors
+    assert found.widths == FLOORS
 
 
 def test_a_cost_that_falls_with_more_channels_is_met_too():
@@ -178,3 +181,25 @@ def test_a_cost_that_falls_with_more_channels_is_met_too():
     problem = made(budget=channels.Budget(custom=((odd, 2.0),)))
     for method in (baselines.uniform, baselines.shallow, baselines.greedy):
         assert method(Scorer(problem, 20)).widths[1] == 20
+
+
+@pytest.mark.parametrize(
+    "method", ["uniform", "shallow", "deep", "random_search", "greedy"]
+)
+def test_fine_grained_baselines_keep_the_weights_of_the_budget(method):
+    """A third of the weights, nearly all of it used by those made by hand."""
+    problem = made(granularity="weights", params=1 / 3)
+    sizes = [decision.size for decision in problem.plans.decisions]
+    assert sizes == [432, 3456, 5184, 384]  # 3 x 16, 16 x 24, 24 x 24 of 3 x 3; 96 x 4
+    found = getattr(baselines, method)(Scorer(problem, 20))
+    assert sum(found.widths) <= sum(sizes) / 3
+    if method in ("uniform", "shallow", "deep"):
+        assert sum(found.widths) >= 0.98 * sum(sizes) / 3
+
+
+def test_fine_grained_uniform_has_one_sparsity():
+    """Within two steps of a hundred of 80 %."""
+    problem = made(granularity="weights", params=1 / 3)
+    plan = baselines.uniform(Scorer(problem, 1)).plan
+    assert max(plan.values()) - min(plan.values()) <= 0.02
+    assert set(plan) == {"conv0", "conv1", "conv2", "head"}

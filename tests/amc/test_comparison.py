@@ -149,3 +149,19 @@ def test_no_seed_is_refused(model, dataset):
     """There would be no row of the agent."""
     with pytest.raises(errors.ConfigError, match="seeds"):
         compare(model, dataset, config=quick(), seeds=())
+
+
+def test_fine_grained_methods_are_compared_too(tmp_path, model, dataset):
+    """Rows carry the sparsities, also when they are read back."""
+    settings = {
+        "config": quick(granularity="weights", params=0.4),
+        "methods": ("uniform", "amc"),
+        "evaluate": survival,
+        "state_dir": tmp_path,
+    }
+    first = compare(model, dataset, **settings)
+    again = compare(model, dataset, **settings)
+    assert [row.to_dict() for row in again] == [row.to_dict() for row in first]
+    for row in again:
+        assert set(row.sparsities) == {"conv0", "conv1", "conv2", "head"}
+        assert row.plan.keep == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import pathlib
@@ -16,8 +17,9 @@ import pytest
 from tests.amc.fakes import corners, network, quick, survival
 from tfcompress import channels, data, errors, graph
 from tfcompress.amc import problem as problems
-from tfcompress.amc import search as searches
 from tfcompress.amc.search import AmcProgress, search
+
+searches = importlib.import_module("tfcompress.amc.search")  # not the function
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -269,9 +271,9 @@ def test_a_finished_search_is_read_back_without_judging(
     search(model, dataset, evaluate=survival, **first)
     same(search(model, dataset, evaluate=refuse, **first), found)
     for other in (quick(seed=1), quick(macs=0.6), quick(noise=0.4)):
-        with pytest.raises(errors.TrainingError, match="nothing must be judged"):
+        with pytest.raises(errors.TfCompressError, match="nothing must be judged"):
             search(model, dataset, evaluate=refuse, config=other, state_dir=tmp_path)
-    with pytest.raises(errors.TrainingError, match="nothing must be judged"):
+    with pytest.raises(errors.TfCompressError, match="nothing must be judged"):
         search(network(16, 16, 24), dataset, evaluate=refuse, **first)
 
 
@@ -320,6 +322,75 @@ def test_accuracy_guaranteed_rewards_need_no_budget(model, dataset):
     expected = -(1 - result.best_metric) * np.log(result.best.macs)
     assert result.best_reward == pytest.approx(expected)
     assert result.to_dict()["limits"] == {}
+
+
+def zeros(model):
+    """Return the fraction of zeros in each kernel, by layer."""
+    return {
+        layer.name: float((layer.kernel.numpy() == 0).mean())
+        for layer in model.layers
+        if hasattr(layer, "kernel")
+    }
+
+
+def test_fine_grained_plans_are_found_by_the_same_search(model, dataset):
+    """A third of the weights stays; the plan cuts no channel."""
+    config = quick(granularity="weights", params=1 / 3)
+    result = search(model, dataset, config=config, evaluate=survival)
+    kernels = sum(decision["size"] for decision in result.decisions)
+    assert sum(decision["kept"] for decision in result.decisions) <= kernels / 3
+    assert zeros(result.model) == pytest.approx(result.sparsities)
+    assert survival(result.model) == pytest.approx(result.best_metric)
+    assert result.plan.widths() == graph.PruningPlan.full(graph.trace(model)).widths()
+    record = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert record["granularity"] == "weights"
+    assert record["sparsities"] == result.sparsities
+    assert [d["layers"] for d in record["decisions"]] == [
+        ["conv0"], ["conv1"], ["conv2"], ["head"],
+    ]  # fmt: skip
+
+
+def test_a_killed_fine_grained_search_goes_on(tmp_path, model, dataset):
+    """Regressed and judged on real images, as without the kill."""
+
+    def kill(report):
+        if report.episode == 3:
+            raise Killed
+
+    config = quick(granularity="weights", reconstruct=True, episodes=6)
+    with pytest.raises(Killed):
+        search(model, dataset, config=config, state_dir=tmp_path, progress=kill)
+    resumed = search(model, dataset, config=config, state_dir=tmp_path)
+    whole = search(model, dataset, config=config)
+    same(resumed, whole)
+    assert resumed.sparsities == whole.sparsities
+    task = data.Task.for_model(model, dataset)
+    judged = data.evaluate_model(whole.model, dataset, split="validation", task=task)
+    assert judged.value == pytest.approx(whole.best_metric)
+
+
+def test_tuning_comes_before_the_reward_in_fine_grained_mode(model, dataset):
+    """What it adds to a bias is seen by `evaluate`, and is in the result."""
+
+    def tune(candidate):
+        head = candidate.get_layer("head")
+        head.bias.assign(head.bias + 1.0)
+
+    def bias(candidate):
+        return float(candidate.get_layer("head").bias.numpy()[0])
+
+    config = quick(granularity="weights", episodes=3)
+    result = search(model, dataset, config=config, evaluate=bias, tune=tune)
+    first = bias(model) + 1.0
+    metrics = [record["metric"] for record in result.history]
+    assert metrics == pytest.approx([first] * 3)
+    assert bias(result.model) == pytest.approx(first)
+
+
+def test_tuning_is_refused_where_channels_are_cut(model, dataset):
+    """The message names the mode it belongs to."""
+    with pytest.raises(errors.ConfigError, match="granularity='weights'"):
+        search(model, dataset, config=quick(), tune=print)
 
 
 def test_a_reward_of_the_users_own(model, dataset):
@@ -390,7 +461,7 @@ def test_an_evaluate_that_fails_is_found_out_on_the_original(
 ):
     """Before the first episode, in one line."""
     monkeypatch.setattr(searches, "run_episode", refuse)
-    with pytest.raises(errors.TrainingError, match=words) as refused:
+    with pytest.raises(errors.TfCompressError, match=words) as refused:
         search(model, dataset, config=quick(), evaluate=evaluate)
     assert "\n" not in str(refused.value)
 

@@ -43,9 +43,11 @@ def test_accuracy_guaranteed_rewards_need_no_budget(reward):
         {"warmup_episodes": -1}, {"noise": -0.1}, {"noise_decay": 1.1},
         {"hidden_units": 0}, {"actor_learning_rate": 0.0},
         {"critic_learning_rate": -1.0}, {"target_rate": 2.0}, {"discount": 1.5},
-        {"batch_size": 0}, {"replay_per_decision": 0}, {"baseline_decay": -0.1},
+        {"batch_size": 0}, {"updates_per_decision": 0}, {"replay_per_decision": 0},
+        {"baseline_decay": -0.1},
         {"evaluation_examples": 0}, {"reconstruction_examples": 0}, {"patience": -1},
-        {"seed": -1}, {"macs": 0.0},
+        {"seed": -1}, {"macs": 0.0}, {"max_sparsity": 1.0},
+        {"max_dense_sparsity": -0.1},
     ],
 )  # fmt: skip
 def test_settings_out_of_range_are_refused_by_name(wrong):

@@ -4,7 +4,7 @@ By hand, one plan each (without a budget: the best of a few):
 
 1. `uniform` removes the same fraction of every group, `shallow` most of the early
    ones, `deep` most of the late ones.  They are families of one parameter p: decision i
-   keeps ``1 - min(p * w_i, 1 - min_ratio)``, with ``w = 1`` for `uniform`, and w
+   keeps ``max(1 - p * w_i, floor_i)``, with ``w = 1`` for `uniform`, and w
    falling evenly from 1 to 1/4 along the network for `shallow`, rising for `deep`.
 2. Bisection finds the smallest p whose plan, rounded to possible counts, meets the
    budget by its exact cost.
@@ -28,15 +28,14 @@ with a short training after each round).
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
-from tfcompress import channels, graph
-from tfcompress.amc.problem import Problem, Widths, ratios
+from tfcompress.amc.plan_kinds import Plans, Widths
+from tfcompress.amc.problem import Problem
 from tfcompress.amc.rewards import Evaluated
-from tfcompress.channels import budgets
 
 _LEAST = 0.25  # weight of the end that `shallow` and `deep` spare
 _STEPS = 40  # of a bisection
@@ -53,7 +52,7 @@ class Found:
 
     Attributes:
         widths: The kept channels of each decision.
-        plan: The same as a plan.
+        plan: The same as a plan of the problem's kind.
         reward: Its reward.
         evaluated: What was found of it.
         best_rewards: The best reward after each evaluation; None as long as no plan
@@ -61,7 +60,7 @@ class Found:
     """
 
     widths: Widths
-    plan: graph.PruningPlan
+    plan: Any
     reward: float
     evaluated: Evaluated
     best_rewards: tuple[float | None, ...]
@@ -102,10 +101,10 @@ class Scorer:
     def reward(self, widths: Widths, *, fits: bool = True) -> float:
         """Judge a plan, unless this method has done so before."""
         if widths not in self._rewards:
-            environment = self.problem.environment
-            evaluated = environment.evaluate_plan(self.problem.plan(widths))
-            self._rewards[widths] = environment.reward_of(evaluated)
-            reward = self._rewards[widths]
+            plans = self.problem.plans
+            evaluated = plans.evaluate(plans.plan(widths))
+            reward = plans.environment.reward_of(evaluated)
+            self._rewards[widths] = reward
             if fits and (self._best is None or reward > self._rewards[self._best]):
                 self._best = widths
             best = None if self._best is None else self._rewards[self._best]
@@ -120,12 +119,12 @@ class Scorer:
 
     def found(self) -> Found:
         """Return the best plan that fits."""
-        plan = self.problem.plan(self.best)
+        plan = self.problem.plans.plan(self.best)
         return Found(
             widths=self.best,
             plan=plan,
             reward=self._rewards[self.best],
-            evaluated=self.problem.environment.evaluate_plan(plan),
+            evaluated=self.problem.plans.evaluate(plan),
             best_rewards=tuple(self._best_rewards),
         )
 
@@ -148,21 +147,21 @@ def deep(scorer: Scorer) -> Found:
 def random_search(scorer: Scorer, *, seed: int = 0) -> Found:
     """Draw plans until the evaluations are used up, or no new ones turn up."""
     rng = np.random.default_rng(seed)
-    environment = scorer.problem.environment
-    spec = environment.action_spec()
+    plans = scorer.problem.plans
+    spec = plans.environment.action_spec()
     for _ in range(_DRAWS * scorer.left):
         if scorer.left <= 0:
             break
         low, high = float(spec.minimum), float(spec.maximum)
-        actions = rng.uniform(low, high, environment.num_decisions)
-        scorer.reward(scorer.problem.widths(environment.plan_of(actions.tolist())))
+        actions = rng.uniform(low, high, len(plans.decisions)).tolist()
+        scorer.reward(plans.widths(plans.episode_plan(actions)))
     return scorer.found()
 
 
 def greedy(scorer: Scorer, *, seed: int = 0) -> Found:
     """Descend to the budget, then trade channels between groups."""
     moves = _Moves(scorer.problem)
-    widths = scorer.problem.space.sizes
+    widths = moves.sizes
     count = len(widths)
     rounds = max(1, int(_DESCENT * scorer.left) // count)
     start, end = moves.share(widths), moves.goal
@@ -204,26 +203,25 @@ class _Moves:
     """What a plan can become in one move."""
 
     def __init__(self, problem: Problem) -> None:
-        self._problem = problem
-        self._counts = [decision.counts for decision in problem.space.decisions]
-        budget = problem.budget or channels.Budget(macs=1.0)
-        self._meter = budgets.Meter(problem.layer_graph, budget)
-        floors = problem.space.floors
-        self.goal = self.share(floors) if problem.budget is None else 1.0
+        self._plans, self._bound = problem.plans, problem.budget is not None
+        decisions = problem.plans.decisions
+        self._counts = [decision.counts for decision in decisions]
+        self.sizes = tuple(decision.size for decision in decisions)
+        floors = tuple(counts[0] for counts in self._counts)
+        self.goal = 1.0 if self._bound else self.share(floors)
 
     def share(self, widths: Widths) -> float:
-        """Return the used share of the budget; without one, of the network's MACs."""
-        return self._meter.share(self._problem.space.plan(widths))
+        """Return the used share of the budget; without one, of the network."""
+        return self._plans.share(widths)
 
     def fits(self, widths: Widths) -> bool:
         """Tell whether a plan meets the budget, if there is one."""
-        return self._problem.budget is None or self.share(widths) <= 1
+        return not self._bound or self.share(widths) <= 1
 
     def bounded(self, widths: Widths) -> Widths:
         """Return the plan that an episode of these widths makes: it fits."""
-        problem = self._problem
-        actions = ratios(problem.space, widths)
-        return problem.widths(problem.environment.plan_of(actions))
+        plans = self._plans
+        return plans.widths(plans.episode_plan(plans.actions(widths)))
 
     def cuts(self, widths: Widths, target: float) -> list[Widths]:
         """Cut each group alone, until the share is at most `target`.
@@ -263,8 +261,8 @@ class _Moves:
 
     def filled(self, widths: Widths, wanted: list[float]) -> Widths:
         """Give groups one count more while it fits, the one that lacks most first."""
-        sizes = self._problem.space.sizes
-        lacking = [w - c / s for w, c, s in zip(wanted, widths, sizes, strict=True)]
+        rows = zip(wanted, widths, self.sizes, strict=True)
+        lacking = [ratio - width / size for ratio, width, size in rows]
         for i in sorted(range(len(widths)), key=lambda i: -lacking[i]):
             richer = self._next(widths, i)
             if richer is not None and self.fits(richer):
@@ -280,7 +278,7 @@ def _by_family(scorer: Scorer, weights: Weights) -> Found:
     """Fit the family of these weights to the budget, and judge its plan."""
     problem = scorer.problem
     moves = _Moves(problem)
-    family = _Family(problem, weights(len(problem.space.decisions)))
+    family = _Family(problem.plans, weights(len(moves.sizes)))
     if problem.budget is None:
         for p in np.linspace(0, family.largest, _TRIED):
             scorer.reward(family.widths(float(p)))
@@ -306,15 +304,17 @@ def _by_family(scorer: Scorer, weights: Weights) -> Found:
 class _Family:
     """Plans of one parameter: at 0 the whole network, at `largest` all floors."""
 
-    def __init__(self, problem: Problem, weights: list[float]) -> None:
-        self._decisions = problem.space.decisions
-        self._weights = weights
-        self._most = 1 - problem.config.min_ratio
-        self.largest = max(self._most / min(weights), math.ulp(1.0))
+    def __init__(self, plans: Plans, weights: list[float]) -> None:
+        self._decisions, self._weights = plans.decisions, weights
+        self._floors = [
+            decision.counts[0] / decision.size for decision in self._decisions
+        ]
+        self.largest = (1 - min(self._floors)) / min(weights)
 
     def wanted(self, p: float) -> list[float]:
         """Return the kept fraction of each decision, before rounding."""
-        return [1 - min(p * weight, self._most) for weight in self._weights]
+        rows = zip(self._weights, self._floors, strict=True)
+        return [max(1 - p * weight, floor) for weight, floor in rows]
 
     def widths(self, p: float) -> Widths:
         """Return the possible counts nearest to it."""

@@ -20,11 +20,13 @@ from tfcompress import channels, data, files, graph
 from tfcompress.amc import baselines
 from tfcompress.amc.baselines import Found, Scorer
 from tfcompress.amc.evaluation import Evaluate
-from tfcompress.amc.problem import Problem, Widths, make_problem
+from tfcompress.amc.plan_kinds import Plans, Widths
+from tfcompress.amc.problem import Problem, make_problem
 from tfcompress.amc.rewards import Reward
 from tfcompress.amc.search import run_search
 from tfcompress.amc.search_state import Journal, StateFile
 from tfcompress.amc.settings import AmcConfig
+from tfcompress.amc.sparse_judging import Tune
 from tfcompress.config import check_known, require
 
 _LOG = logging.getLogger(__name__)
@@ -56,10 +58,11 @@ class Row:
         params: Number of weights.
         size_bytes: Predicted bytes of the weights.
         evaluations: How many plans it judged (the agent: its episodes).
-        widths: The channels that its best plan keeps, by decision.
+        widths: The channels, or weights, that its best plan keeps, by decision.
         best_rewards: The best reward after each evaluation; None as long as no plan
             has met the budget.
-        plan: Its best plan.
+        plan: Its best plan. In fine-grained mode it cuts nothing.
+        sparsities: In fine-grained mode, the fraction of zeros by layer; else None.
     """
 
     method: str
@@ -73,6 +76,7 @@ class Row:
     widths: Widths
     best_rewards: tuple[float | None, ...]
     plan: graph.PruningPlan
+    sparsities: dict[str, float] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row as plain JSON values."""
@@ -127,6 +131,7 @@ def compare(  # noqa: PLR0913 - `search` for several methods
     evaluate: Evaluate | None = None,
     reward: Reward | None = None,
     task: data.Task | None = None,
+    tune: Tune | None = None,
     state_dir: files.PathLike | None = None,
     progress: Callable[[CompareProgress], None] | None = None,
 ) -> tuple[Row, ...]:
@@ -142,6 +147,7 @@ def compare(  # noqa: PLR0913 - `search` for several methods
         evaluate: As for `search`.
         reward: As for `search`.
         task: As for `search`.
+        tune: As for `search`.
         state_dir: Where to keep what is done; the same call after a kill goes on there,
             and further methods or seeds add to it.
         progress: Called after every evaluation.
@@ -160,7 +166,7 @@ def compare(  # noqa: PLR0913 - `search` for several methods
     require(seeds, "seeds", seeds, "at least one number, such as (0,)")
     problem = make_problem(
         model, dataset, config=config, budget=budget, evaluate=evaluate, reward=reward,
-        task=task,
+        task=task, tune=tune,
     )  # fmt: skip
     run = _Run(problem, state_dir, progress)
     return run.rows(
@@ -227,11 +233,14 @@ class _Run:
 
         scorer = Scorer(self._problem, self._evaluations(method), judged)
         if method in _BY_HAND:
-            return _row(method, None, _BY_HAND[method](scorer))
-        return _row(method, seed, _SEARCHES[method](scorer, seed=seed))
+            return _row(method, None, scorer.problem.plans, _BY_HAND[method](scorer))
+        return _row(
+            method, seed, scorer.problem.plans, _SEARCHES[method](scorer, seed=seed)
+        )
 
     def _search(self, seed: int) -> Row:
         problem = self._problem.seeded(seed)
+        plans = problem.plans
         result = run_search(
             problem,
             state_dir=self._dir and self._dir / f"amc-{seed}",
@@ -240,9 +249,10 @@ class _Run:
         return _row(
             "amc",
             seed,
+            plans,
             Found(
-                widths=problem.widths(result.plan),
-                plan=result.plan,
+                widths=tuple(d["kept"] for d in result.decisions),
+                plan=result.plan if result.sparsities is None else result.sparsities,
                 reward=result.best_reward,
                 evaluated=result.best,
                 best_rewards=tuple(r["best_reward"] for r in result.history),
@@ -274,7 +284,7 @@ class _Run:
         )
 
 
-def _row(method: str, seed: int | None, found: Found) -> Row:
+def _row(method: str, seed: int | None, plans: Plans, found: Found) -> Row:
     evaluated = found.evaluated
     return Row(
         method=method,
@@ -287,5 +297,6 @@ def _row(method: str, seed: int | None, found: Found) -> Row:
         evaluations=len(found.best_rewards),
         widths=found.widths,
         best_rewards=found.best_rewards,
-        plan=found.plan,
+        plan=plans.cut(found.plan),
+        sparsities=plans.sparsities(found.plan),
     )

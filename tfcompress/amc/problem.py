@@ -8,16 +8,16 @@ settings is the agent's: it does not choose the examples.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 import keras
 import numpy as np
 
 from tfcompress import channels, data, files, graph
-from tfcompress.amc.decisions import DecisionSpace
-from tfcompress.amc.environment import CompressionEnvironment
+from tfcompress.amc.episodes import EpisodeEnvironment
 from tfcompress.amc.evaluation import Evaluate, HeldOut
+from tfcompress.amc.plan_kinds import ChannelPlans, Plans, WeightPlans
 from tfcompress.amc.rewards import (
     Evaluated,
     Reward,
@@ -27,8 +27,9 @@ from tfcompress.amc.rewards import (
 )
 from tfcompress.amc.search_state import Journal
 from tfcompress.amc.settings import AmcConfig
+from tfcompress.amc.sparse_judging import Tune
 from tfcompress.channels import budgets
-from tfcompress.channels.reconstruction import Reconstructor
+from tfcompress.config import require
 
 REWARDS: dict[str, Reward] = {
     "error": error_reward,
@@ -36,9 +37,6 @@ REWARDS: dict[str, Reward] = {
     "params": params_reward,
 }
 """The rewards that settings can name."""
-
-Widths = tuple[int, ...]
-"""How many channels each decision keeps."""
 
 
 class Known(MutableMapping[str, Evaluated]):
@@ -88,11 +86,11 @@ class Problem:
         config: The settings.
         budget: What every plan meets; None if only the reward holds it back.
         layer_graph: The traced model.
-        space: The plans that can be decided on.
-        environment: Judges them.
-        known: What is known of the plans that it judged.
+        plans: What can be decided on.
+        known: What is known of the plans that were judged.
         reward: Name of the reward.
         metric: Name of the metric behind the rewards.
+        higher_is_better: Its direction.
         num_examples: How many examples decide; None if a user's function does.
         identity: What is searched, as one text; what happens after a kill -9 is
             decided by it.
@@ -102,10 +100,8 @@ class Problem:
     config: AmcConfig
     budget: channels.Budget | None
     layer_graph: graph.LayerGraph
-    space: DecisionSpace
-    environment: CompressionEnvironment
+    plans: Plans
     known: Known
-    repair: Callable[[graph.PruningPlan], graph.Weights] | None
     reward: str
     metric: str
     higher_is_better: bool
@@ -113,13 +109,10 @@ class Problem:
     identity: str
     notes: tuple[str, ...]
 
-    def plan(self, widths: Widths) -> graph.PruningPlan:
-        """Return the plan that keeps so many channels, the best, of each group."""
-        return graph.PruningPlan.of(self.layer_graph, keep=self.space.plan(widths).keep)
-
-    def widths(self, plan: graph.PruningPlan) -> Widths:
-        """Return how many channels a plan keeps, in the order of the decisions."""
-        return tuple(plan.kept(decision.group) for decision in self.space.decisions)
+    @property
+    def environment(self) -> EpisodeEnvironment:
+        """Where plans are decided and judged."""
+        return self.plans.environment
 
     def seeded(self, seed: int) -> Problem:
         """Return the same problem for an agent of another seed."""
@@ -129,25 +122,10 @@ class Problem:
             identity=files.fingerprint(self.identity, str(seed)),
         )
 
-    def decided(self, plan: graph.PruningPlan) -> tuple[dict[str, Any], ...]:
-        """Return, for each decision, its group, layers, size and kept channels."""
-        layers = {group.name: list(group.layers) for group in self.layer_graph.groups}
-        return tuple(
-            {
-                "group": decision.group,
-                "layers": layers[decision.group],
-                "size": decision.size,
-                "kept": kept,
-                "ratio": kept / decision.size,
-            }
-            for decision, kept in zip(
-                self.space.decisions, self.widths(plan), strict=True
-            )
-        )
-
     def settings(self) -> dict[str, Any]:
         """Return what decided about the plans, as plain JSON values."""
         return {
+            "granularity": self.config.granularity,
             "reward": self.reward,
             "metric": self.metric,
             "higher_is_better": self.higher_is_better,
@@ -159,18 +137,7 @@ class Problem:
 
     def original(self) -> Evaluated:
         """Judge the unpruned network: the yardstick, and a test of `evaluate`."""
-        full = graph.PruningPlan.full(self.layer_graph)
-        return self.environment.evaluate_plan(full)
-
-    def repaired(self, plan: graph.PruningPlan) -> keras.Model:
-        """Return a copy of the model, of the same structure, repaired for a plan.
-
-        Pruned or masked by that plan it computes what the search judged.
-        """
-        candidate = graph.CandidateModel(self.layer_graph, fold_constants=False)
-        weights = None if self.repair is None else self.repair(plan)
-        candidate.assign(graph.PruningPlan.full(self.layer_graph), weights)
-        return candidate.model
+        return self.plans.evaluate(self.plans.full())
 
 
 def make_problem(  # noqa: PLR0913 - what `search` and `compare` are called with
@@ -182,6 +149,7 @@ def make_problem(  # noqa: PLR0913 - what `search` and `compare` are called with
     evaluate: Evaluate | None = None,
     reward: Reward | None = None,
     task: data.Task | None = None,
+    tune: Tune | None = None,
 ) -> Problem:
     """Put model, data and settings together, and refuse what cannot work.
 
@@ -189,46 +157,46 @@ def make_problem(  # noqa: PLR0913 - what `search` and `compare` are called with
         DataError: If the data do not fit the model, or are fewer than asked for.
         ModelError: If there is nothing to decide.
         BudgetError: If no plan meets the budget.
+        ConfigError: If `tune` is given where whole channels are cut.
     """
+    fine = config.granularity == "weights"
+    require(fine or tune is None, "tune", tune, "None unless granularity='weights'")
     data.check_fits(model, dataset)
     layer_graph = graph.trace(model)
     task = task or data.Task.for_model(model, dataset)
     budget = budget or config.budget()
-    choice = _choice(config)
-    scores = channels.score(layer_graph, criterion="consumer_l1")
-    space = DecisionSpace(layer_graph, scores, **choice)
     judge: Any = evaluate or HeldOut(
         dataset, task, num_examples=config.evaluation_examples
     )
-    reconstructor = _reconstructor(layer_graph, dataset, config)
-    repair = None if reconstructor is None else reconstructor.weights
     known = Known()
     up = bool(getattr(judge, "higher_is_better", task.higher_is_better))
-    environment = CompressionEnvironment(
-        layer_graph,
-        budget=budget,
-        evaluate=judge,
-        reward=reward or REWARDS[config.reward],
-        repair=repair,
-        scores=scores,
-        known=known,
-        higher_is_better=up,
-        **choice,
+    settings: dict[str, Any] = {
+        "config": config,
+        "budget": budget,
+        "evaluate": judge,
+        "reward": reward or REWARDS[config.reward],
+        "known": known,
+        "higher_is_better": up,
+    }
+    plans: Plans = (
+        WeightPlans(layer_graph, dataset, tune=tune, **settings)
+        if fine
+        else ChannelPlans(layer_graph, dataset, **settings)
     )
     return Problem(
         config=config,
         budget=budget,
         layer_graph=layer_graph,
-        space=space,
-        environment=environment,
+        plans=plans,
         known=known,
-        repair=repair,
         reward=config.reward if reward is None else _name(reward),
         metric=task.metric if evaluate is None else _name(evaluate),
         higher_is_better=up,
         num_examples=getattr(judge, "num_examples", None),
-        identity=_identity(layer_graph, dataset, config, budget, (evaluate, reward)),
-        notes=_notes(config, judge, reconstructor),
+        identity=_identity(
+            layer_graph, dataset, config, budget, (evaluate, reward, tune)
+        ),
+        notes=(*getattr(judge, "notes", ()), *plans.notes, *_warm_up_note(config)),
     )
 
 
@@ -247,34 +215,14 @@ def limits(budget: channels.Budget | None) -> dict[str, Any]:
     return {**found, **custom, "recipe": budget.recipe}
 
 
-def _choice(config: AmcConfig) -> dict[str, Any]:
-    """Return the settings of what a decision may be."""
-    names = ("min_ratio", "round_to", "min_channels", "exclude")
-    return {name: getattr(config, name) for name in names}
-
-
-def _reconstructor(
-    layer_graph: graph.LayerGraph, dataset: data.Dataset, config: AmcConfig
-) -> Reconstructor | None:
-    if not config.reconstruct:
-        return None
-    return Reconstructor(
-        layer_graph,
-        dataset,
-        num_examples=config.reconstruction_examples,
+def _warm_up_note(config: AmcConfig) -> tuple[str, ...]:
+    if config.episodes > config.warmup_episodes:
+        return ()
+    note = (
+        f"all {config.episodes} episodes belong to the warm-up of "
+        f"{config.warmup_episodes}: every plan was random, the agent never learned"
     )
-
-
-def _notes(
-    config: AmcConfig, judge: Any, reconstructor: Reconstructor | None
-) -> tuple[str, ...]:
-    found = [*getattr(judge, "notes", ()), *getattr(reconstructor, "notes", ())]
-    if config.episodes <= config.warmup_episodes:
-        found.append(
-            f"all {config.episodes} episodes belong to the warm-up of "
-            f"{config.warmup_episodes}: every plan was random, the agent never learned"
-        )
-    return tuple(found)
+    return (note,)
 
 
 def _identity(
@@ -299,11 +247,3 @@ def _identity(
 
 def _name(function: Any) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
-
-
-def ratios(space: DecisionSpace, widths: Widths) -> list[float]:
-    """Return the kept fraction of each decision."""
-    return [
-        width / decision.size
-        for width, decision in zip(widths, space.decisions, strict=True)
-    ]

@@ -30,10 +30,12 @@ from tfcompress import channels, data, files, graph
 from tfcompress.amc.agent import DdpgAgent, LossInfo
 from tfcompress.amc.driver import Episode, learn, run_episode
 from tfcompress.amc.evaluation import Evaluate
+from tfcompress.amc.plan_kinds import describe
 from tfcompress.amc.problem import Problem, make_problem
 from tfcompress.amc.rewards import Evaluated, Reward
 from tfcompress.amc.search_state import Journal, StateFile
 from tfcompress.amc.settings import AmcConfig
+from tfcompress.amc.sparse_judging import Tune
 from tfcompress.channels import budgets
 from tfcompress.training.event_files import EventFile
 
@@ -83,7 +85,8 @@ class AmcResult:
     """The best plan of a search, and how it was found.
 
     Attributes:
-        plan: The cut, for the original model.
+        plan: The cut, for the original model. In fine-grained mode it cuts nothing.
+        sparsities: In fine-grained mode, the fraction of zeros by layer; else None.
         model: A copy of the original with the weights that make up for the cut:
             ``prune_model(result.model, result.plan)`` is what the search judged.
         history: One record per episode, as JSON values.
@@ -100,6 +103,7 @@ class AmcResult:
     """
 
     plan: graph.PruningPlan
+    sparsities: dict[str, float] | None
     model: keras.Model
     history: list[dict[str, Any]]
     best_reward: float
@@ -125,6 +129,7 @@ class AmcResult:
                 "widths": [decision["kept"] for decision in self.decisions],
             },
             "evaluations": self.evaluations,
+            "sparsities": self.sparsities,
             "decisions": [dict(decision) for decision in self.decisions],
             "history": [dict(record) for record in self.history],
             "notes": list(self.notes),
@@ -141,10 +146,11 @@ def search(  # noqa: PLR0913 - one obvious call, all but two by keyword
     evaluate: Evaluate | None = None,
     reward: Reward | None = None,
     task: data.Task | None = None,
+    tune: Tune | None = None,
     state_dir: files.PathLike | None = None,
     progress: Progress | None = None,
 ) -> AmcResult:
-    """Find how many channels of each group to keep, by reinforcement learning.
+    """Find how much of each layer to keep, by reinforcement learning.
 
     Args:
         model: A built functional or Sequential model, trained. It is not changed.
@@ -157,6 +163,7 @@ def search(  # noqa: PLR0913 - one obvious call, all but two by keyword
             weights, and returns the task's metric.
         reward: What a judged plan is worth, instead of the config's.
         task: Metric; by default the compiled model's, else the data set's.
+        tune: In fine-grained mode, trains the model briefly before it is judged.
         state_dir: Where to keep the state and TensorBoard's figures; the same call
             after a kill goes on there, and more episodes continue a finished search.
         progress: Called after every episode.
@@ -165,16 +172,17 @@ def search(  # noqa: PLR0913 - one obvious call, all but two by keyword
         The plan of the best reward.
 
     Raises:
-        ModelError: If fewer than two groups can be cut.
+        ModelError: If fewer than two groups can be cut, or `evaluate` fails or returns
+            no number (which is tried on the unpruned model first).
         BudgetError: If no plan meets the budget; before any episode.
         DataError: If the data do not fit the model, or are fewer than asked for.
-        TrainingError: If `evaluate` fails or returns no number, or the agent diverges.
+        TrainingError: If the agent diverges.
     """
     started = time.perf_counter()
     config = config or AmcConfig()
     problem = make_problem(
         model, dataset, config=config, budget=budget, evaluate=evaluate, reward=reward,
-        task=task,
+        task=task, tune=tune,
     )  # fmt: skip
     return run_search(problem, state_dir=state_dir, progress=progress, started=started)
 
@@ -231,11 +239,13 @@ class _Run:
     def result(self, seconds: float) -> AmcResult:
         """Return the best plan that was judged."""
         problem, (best,) = self._problem, self._best
-        plan = graph.PruningPlan.from_dict(best["plan"])
-        found = problem.environment.evaluate_plan(plan)
+        plans = problem.plans
+        plan = plans.read(best["plan"])
+        found = plans.evaluate(plan)
         return AmcResult(
-            plan=plan,
-            model=problem.repaired(plan),
+            plan=plans.cut(plan),
+            sparsities=plans.sparsities(plan),
+            model=plans.model(plan),
             history=list(self._history),
             best_reward=best["reward"],
             best_metric=found.metric,
@@ -243,7 +253,7 @@ class _Run:
             best_episode=best["episode"],
             original=problem.original(),
             evaluations=len({record["widths"] for record in self._history}),
-            decisions=problem.decided(plan),
+            decisions=describe(plans, plan, problem.layer_graph),
             settings=problem.settings(),
             notes=problem.notes,
             seconds=seconds,
@@ -272,7 +282,8 @@ class _Run:
         reward, last = episode.reward, episode.infos[-1]
         evaluated: Evaluated = last["evaluated"]
         if not len(self._best) or reward > self._best.records[0]["reward"]:
-            plan = self._problem.environment.plan.to_dict()
+            plans = self._problem.plans
+            plan = plans.record(plans.environment.plan)
             self._best = Journal(
                 [{"episode": number + 1, "reward": reward, "plan": plan}]
             )

@@ -46,20 +46,23 @@ class AmcConfig(Config):
     round_to: int = 8  # kept counts are multiples of this
     min_channels: int = 1  # of each group
     exclude: tuple[str, ...] = ()  # groups or layers to leave whole
+    max_sparsity: float = 0.8  # "weights" mode: most zeros of a convolution
+    max_dense_sparsity: float = 0.98  # likewise of a Dense layer
     episodes: int = 400  # plans tried, warm-up included; the paper: 100 + 300
     warmup_episodes: int = 100  # uniform random plans, before the first update
     noise: float = 0.5  # sigma of the truncated normal, at the end of the warm-up
-    noise_decay: float = 0.95  # of sigma per episode after the warm-up
+    noise_decay: float = 0.98  # of sigma per episode after the warm-up; the paper: 0.95
     hidden_units: int = 300  # of each hidden layer of actor and critic
     actor_learning_rate: float = 1e-4
     critic_learning_rate: float = 1e-3
     target_rate: float = 0.01  # of the soft update of the target networks, per update
     discount: float = 1.0  # so that short-term rewards are not preferred
     batch_size: int = 64  # transitions of an update
+    updates_per_decision: int = 3  # of an episode after the warm-up; the paper: 1
     replay_per_decision: int = 100  # transitions kept, times the decisions of a plan
     baseline_decay: float = 0.95  # of the moving average of the rewards
     evaluation_examples: int = DEFAULT_EXAMPLES  # held-out images behind each reward
-    reconstruct: bool = True  # refit the consumers of cut channels by least squares
+    reconstruct: bool = True  # refit by least squares what reads cut channels or zeros
     reconstruction_examples: int = 400  # training images that the fit is sampled from
     patience: int = 0  # stop after so many episodes without a better plan; 0: never
     seed: int = 0
@@ -80,6 +83,9 @@ class AmcConfig(Config):
         for name in _FRACTIONS:
             value = getattr(self, name)
             require(0 <= value <= 1, name, value, "in [0, 1]")
+        for name in ("max_sparsity", "max_dense_sparsity"):
+            value = getattr(self, name)
+            require(0 <= value < 1, name, value, "in [0, 1)")
         require(0 < self.min_ratio <= 1, "min_ratio", self.min_ratio, "in (0, 1]")
         if self.granularity == "weights":
             self._check_fine_grained()
@@ -117,6 +123,7 @@ _COUNTS = (
     "episodes",
     "hidden_units",
     "batch_size",
+    "updates_per_decision",
     "replay_per_decision",
     "evaluation_examples",
     "reconstruction_examples",
