@@ -56,3 +56,13 @@ def test_a_plan_of_too_few_ratios_is_refused():
     """The message lists the groups."""
     with pytest.raises(ValueError, match="expected 2, in the order of a, b"):
         chain().plan_of([0.5])
+
+
+@pytest.mark.parametrize("reward", [float("nan"), None, "much"])
+def test_a_reward_that_is_no_number_is_refused(reward):
+    """A custom one may divide by an error of 0."""
+    environment = chain(reward=lambda _: reward)
+    environment.reset()
+    environment.step(0.5)
+    with pytest.raises(errors.ModelError, match="not a finite number"):
+        environment.step(0.5)

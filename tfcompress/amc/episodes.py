@@ -13,6 +13,7 @@ The method names are those of `dm_env` and TF-Agents.
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import MutableMapping, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ from dm_env import specs
 
 from tfcompress import errors
 from tfcompress.amc.features import NUM_FEATURES
+from tfcompress.amc.judging import is_number
 from tfcompress.amc.rewards import Evaluated, Reward
 
 Array = npt.NDArray[Any]
@@ -119,8 +121,19 @@ class EpisodeEnvironment(dm_env.Environment, abc.ABC):
         return dm_env.termination(self._judge_finished(), observation)
 
     def reward_of(self, evaluated: Evaluated) -> float:
-        """Return what a judged plan is worth."""
-        return float(self._reward(evaluated))
+        """Return what a judged plan is worth.
+
+        Raises:
+            ModelError: If the reward is not a finite number.
+        """
+        reward = self._reward(evaluated)
+        if not is_number(reward) or not math.isfinite(reward):
+            name = getattr(self._reward, "__name__", type(self._reward).__name__)
+            raise errors.ModelError(
+                f"The reward of a plan is not a finite number. Received: {reward!r} "
+                f"from {name} for {evaluated}. Return a number for every plan."
+            )
+        return float(reward)
 
     @abc.abstractmethod
     def _decide(self, wanted: float) -> dict[str, Any]:

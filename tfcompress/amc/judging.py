@@ -76,7 +76,7 @@ def judged(evaluate: Evaluate, model: keras.Model) -> float:
             f"{type(error).__name__}: {_first_line(error)}. Try it on the model itself "
             "first: `evaluate(model)` must return a number."
         ) from error
-    if not _is_number(value):
+    if not is_number(value):
         raise errors.ModelError(
             f"`evaluate` must return one number. Received: {type(value).__name__} from "
             f"{name}. Return the metric alone, such as "
@@ -91,7 +91,7 @@ def judged(evaluate: Evaluate, model: keras.Model) -> float:
     return float(value)
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
     """Accept Python's and NumPy's numbers and tensors of one, but no truth values."""
     if isinstance(value, bool | np.bool_ | str | bytes) or value is None:
         return False
