@@ -18,12 +18,12 @@ NAMES = sorted(
 
 
 def test_there_is_one_for_each_method():
-    assert set(NAMES) >= {"prune", "slim", "distill", "convert_and_verify"}
+    assert set(NAMES) >= {"amc", "prune", "slim", "distill", "convert_and_verify"}
 
 
 def run_briefly(name: str) -> None:
     """Run an example on few examples; for a process of its own."""
-    os.environ.update(EXAMPLES="400", EPOCHS="1")
+    os.environ.update(EXAMPLES="400", EPOCHS="1", EPISODES="8")
     runpy.run_module(f"examples.{name}", run_name="__main__")
 
 

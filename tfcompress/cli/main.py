@@ -25,6 +25,7 @@ COMMANDS = (
     "demo",
     "inspect",
     "slim",
+    "amc",
     "prune",
     "distill",
     "convert",

@@ -1,4 +1,4 @@
-"""Options of the methods: how much to remove, how to train, how to slim."""
+"""Options of the methods: how much to remove, how to train, slim and search."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import click
 
 from tfcompress.cli import options
 
-budget_options = options.chain(
+_limits = (
     click.option(
         "--macs",
         type=click.FloatRange(0, min_open=True),
@@ -22,26 +22,80 @@ budget_options = options.chain(
         type=click.FloatRange(0, min_open=True),
         help="Weight bytes of the int8 file to keep, likewise.",
     ),
+)
+_round_to = click.option(
+    "--round-to",
+    type=click.IntRange(1),
+    help="Keep a multiple of so many channels.  [default: 8]",
+)
+_exclude = click.option(
+    "--exclude",
+    multiple=True,
+    metavar="LAYER",
+    help="Leave the channels of this layer alone. May be repeated.",
+)
+
+budget_options = options.chain(
+    *_limits,
     click.option(
         "--scope",
         type=click.Choice(["global", "layer"]),
         help="Rank channels over all layers, or cut each alike.  [default: global]",
     ),
-    click.option(
-        "--round-to",
-        type=click.IntRange(1),
-        help="Keep a multiple of so many channels.  [default: 8]",
-    ),
+    _round_to,
     click.option(
         "--min-channels",
         type=click.IntRange(1),
         help="Keep at least so many channels of a group.  [default: 8]",
     ),
+    _exclude,
+)
+
+search_options = options.chain(
+    *_limits,
     click.option(
-        "--exclude",
-        multiple=True,
-        metavar="LAYER",
-        help="Leave the channels of this layer alone. May be repeated.",
+        "--reward",
+        type=click.Choice(["error", "macs", "params"]),
+        help="What is optimised: the error within the budget; or the error times the "
+        "logarithm of MACs or parameters, which needs no budget.  [default: error]",
+    ),
+    click.option(
+        "--granularity",
+        type=click.Choice(["channels", "weights"]),
+        help="Remove whole channels, or single weights (the model keeps its shape).  "
+        "[default: channels]",
+    ),
+    click.option(
+        "--episodes",
+        type=click.IntRange(1),
+        help="Plans to try, the warm-up included.  [default: 400]",
+    ),
+    click.option(
+        "--warmup-episodes",
+        type=click.IntRange(0),
+        help="Random plans before the agent learns.  [default: 100]",
+    ),
+    click.option(
+        "--patience",
+        type=click.IntRange(0),
+        help="Stop after so many plans without a better one; 0: never.  [default: 0]",
+    ),
+    click.option(
+        "--evaluation-examples",
+        type=click.IntRange(1),
+        help="Held-out examples that judge each plan.  [default: 3000]",
+    ),
+    click.option(
+        "--min-ratio",
+        type=click.FloatRange(0, 1, min_open=True),
+        help="Smallest fraction of a group's channels to keep.  [default: 0.2]",
+    ),
+    _round_to,
+    _exclude,
+    click.option(
+        "--reconstruct/--no-reconstruct",
+        default=None,
+        help="Refit by least squares what reads the removed channels.  [default: do]",
     ),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -10,16 +11,30 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
-from tfcompress.cli.wording import outcome
+from tfcompress.cli.wording import number, outcome
 from tfcompress.pipeline import Observer
 
 _WIDTH = 10  # of a stage's name
+
+
+class TimeLeft(TimeRemainingColumn):
+    """The time left as the work itself reckons it, else from the bar's speed."""
+
+    def render(self, task: Task) -> Text:
+        """Show hours, minutes and seconds."""
+        seconds = task.fields.get("seconds_left")
+        if seconds is None:
+            return super().render(task)
+        left = str(dt.timedelta(seconds=round(seconds)))
+        return Text(left, style="progress.remaining")
 
 
 class Display(Observer):
@@ -32,7 +47,7 @@ class Display(Observer):
             BarColumn(bar_width=24),
             TextColumn("{task.fields[status]}"),
             TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            TimeLeft(),
             console=self._console,
             transient=True,
             disable=not self._console.is_terminal,  # a log wants lines, no bars
@@ -67,11 +82,12 @@ class Display(Observer):
         """Move the bar to where the training is."""
         if self._task is None:
             return
-        epoch = f"epoch {progress.epoch + 1}/{progress.epochs}"
-        loss = progress.logs.get("loss")
-        status = epoch if loss is None else f"{epoch}, loss {loss:.3f}"
         self._bars.update(
-            self._task, total=1.0, completed=progress.fraction, status=status
+            self._task,
+            total=1.0,
+            completed=progress.fraction,
+            status=status(progress),
+            seconds_left=getattr(progress, "eta_seconds", None),
         )
 
     def stage_finished(self, name: str, record: Mapping[str, Any]) -> None:
@@ -96,3 +112,23 @@ class Display(Observer):
         if self._task is not None:
             self._bars.remove_task(self._task)
             self._task = None
+
+
+def status(progress: Any) -> str:
+    """Say how far a training or a search is.
+
+    Example:
+        >>> import types
+        >>> search = types.SimpleNamespace(
+        ...     episode=12, episodes=400, best_reward=-0.0812, cost={"macs": 5.48e6}
+        ... )
+        >>> status(search)
+        'plan 12/400, best -0.0812, 5.48M macs'
+    """
+    if hasattr(progress, "episode"):
+        place = f"plan {progress.episode}/{progress.episodes}"
+        name, value = next(iter(progress.cost.items()))
+        return f"{place}, best {progress.best_reward:.4f}, {number(value)} {name}"
+    place = f"epoch {progress.epoch + 1}/{progress.epochs}"
+    loss = progress.logs.get("loss")
+    return place if loss is None else f"{place}, loss {loss:.3f}"

@@ -14,6 +14,7 @@ CRITERIA = (
     "l1_norm",
     "l2_norm",
     "geometric_median",
+    "consumer_l1",
     "taylor",
     "random",
 )
@@ -31,6 +32,18 @@ CRITERIA = (
 @click.option(
     "--plan", type=options.PATH, help="Cut by this saved plan instead of a criterion."
 )
+@click.option(
+    "--reconstruct",
+    is_flag=True,
+    default=None,
+    help="Refit by least squares what reads the removed channels; needs --data.",
+)
+@click.option(
+    "--reextract",
+    is_flag=True,
+    default=None,
+    help="With --reconstruct: layer by layer, each on what the cut network gives it.",
+)
 @method_options.budget_options
 @options.loading_options
 @options.seed_option
@@ -38,13 +51,14 @@ CRITERIA = (
 def prune(plan: pathlib.Path | None, **given: Any) -> int:
     """Remove channels of MODEL at once, without training.
 
-    The result usually needs `distill` or a fine-tuning stage.  Works for models
-    without BatchNorm too.
+    The result usually needs `distill` or a fine-tuning stage; --reconstruct leaves
+    less to repair.  Works for models without BatchNorm too.
 
     \b
     Example:
         tfcompress prune model.keras --criterion l1_norm --macs 0.7 -o pruned.keras
-        tfcompress prune model.keras --plan plan.json -o pruned.keras
+        tfcompress prune model.keras --plan plan.json -o pruned.keras \\
+            --data fashion-mnist --reconstruct
     """
     from tfcompress.cli import running
 

@@ -48,6 +48,7 @@ def single(kind: str, given: Mapping[str, Any]) -> int:
     values = dict(given)
     as_json, force = values.pop("as_json"), values.pop("force")
     output, seed = values.pop("output"), values.pop("seed", 0)
+    save_model = values.pop("save_model", None)
     model, data = options.split(values)
     inputs = {
         role: values.pop(role) for role in ("teacher", "file") if values.get(role)
@@ -60,6 +61,7 @@ def single(kind: str, given: Mapping[str, Any]) -> int:
             data_source=_data_source(data, seed),
             output=output or pathlib.Path(nowhere, f"{kind}.json"),
             inputs=inputs,
+            save_model=save_model,
             seed=seed,
             force=force,
             observer=display,
@@ -67,7 +69,7 @@ def single(kind: str, given: Mapping[str, Any]) -> int:
     if as_json:
         state.emit_json(record)
     else:
-        tables.stage(record, output)
+        tables.stage(record, *(path for path in (output, save_model) if path))
     return _code([] if record["passed"] else [record["verdict"]])
 
 

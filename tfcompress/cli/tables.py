@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tfcompress.cli import state
-from tfcompress.cli.wording import number, outcome
+from tfcompress.cli.wording import number, outcome, searched
 
 Record = Mapping[str, Any]
 
@@ -57,7 +57,7 @@ def tflite_file(record: Record) -> None:
         _table(key.capitalize(), ("name", "type", "shape"), tensors)
 
 
-def stage(record: Record, output: pathlib.Path | None) -> None:
+def stage(record: Record, *written: pathlib.Path) -> None:
     """Show what one stage came to, before and after if it made a model."""
     if "before" in record:
         _before_after(record)
@@ -66,10 +66,15 @@ def stage(record: Record, output: pathlib.Path | None) -> None:
         _table("Parity", ("what", "value"), _parity_rows(parity))
     if not parity and "before" not in record:
         state.emit(outcome(record))
-    if output is not None:
-        names = dict.fromkeys([str(output), f"{record['name']}.json"])
-        names.pop(output.name, None)  # a record alone
-        state.emit(f"wrote {' and '.join(names)}")
+    if "search" in record["details"]:
+        state.emit(searched(record["details"]["search"]))
+    if written:
+        names = [str(path) for path in written]
+        own = f"{record['name']}.json"
+        if own not in [path.name for path in written]:  # it is a record alone
+            names.append(own)
+        *first, last = names
+        state.emit(f"wrote {', '.join(first)} and {last}" if first else f"wrote {last}")
 
 
 def run(result: Any) -> None:

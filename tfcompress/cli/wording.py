@@ -27,6 +27,31 @@ def outcome(record: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
+def searched(search: Mapping[str, Any]) -> str:
+    """Say in a line what a search tried and found.
+
+    Example:
+        >>> searched(
+        ...     {
+        ...         "history": [{}, {}, {}],
+        ...         "evaluations": 2,
+        ...         "metric": "accuracy",
+        ...         "best": {"metric": 0.875, "reward": -0.125, "episode": 3},
+        ...         "original": {"metric": 0.9},
+        ...     }
+        ... )
+        'best of 3 plans, 2 of them different: number 3, held-out accuracy 0.8750
+        (uncut 0.9000), reward -0.1250'
+    """
+    best, original = search["best"], search["original"]
+    return (
+        f"best of {len(search['history'])} plans, {search['evaluations']} of them "
+        f"different: number {best['episode']}, held-out {search['metric']} "
+        f"{best['metric']:.4f} (uncut {original['metric']:.4f}), reward "
+        f"{best['reward']:.4f}"
+    )
+
+
 def number(value: float) -> str:
     """Write a large number shortly.
 

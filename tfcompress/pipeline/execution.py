@@ -21,7 +21,7 @@ from tfcompress.pipeline import evaluating, records
 from tfcompress.pipeline.fingerprints import file_fingerprint, stage_key
 from tfcompress.pipeline.observer import Observer
 from tfcompress.pipeline.sources import DataSource, ModelSource
-from tfcompress.pipeline.stage_logs import stage_log
+from tfcompress.pipeline.stage_logs import progress_line, stage_log
 from tfcompress.pipeline.stages import KINDS, ORIGINAL, Kind
 from tfcompress.pipeline.stages.context import (
     Artifact,
@@ -48,6 +48,8 @@ class Execution:
         force: Run stages although their result is there.
         original: The run's input model, once it is there.
         infix: Put behind a stage's name in the names of its record and log.
+        places: Where outputs go that do not lie in `directory`, by suffix.
+        keep_model: Whether a model that a stage made is saved.
     """
 
     directory: pathlib.Path
@@ -58,6 +60,8 @@ class Execution:
     force: bool = False
     original: pathlib.Path | None = None
     infix: str = ""
+    places: Mapping[str, pathlib.Path] = dataclasses.field(default_factory=dict)
+    keep_model: bool = True
 
     def run(
         self, stage: StageSpec, inputs: Mapping[str, Artifact]
@@ -81,6 +85,9 @@ class Execution:
     def key(self, stage: StageSpec, inputs: Mapping[str, Artifact]) -> str:
         """Return the name of this stage's result: settings and contents read."""
         config = stage.config.to_dict()
+        plan = config.get("plan")
+        if isinstance(plan, str) and pathlib.Path(plan).is_file():
+            config["plan"] = file_fingerprint(pathlib.Path(plan))  # its content counts
         if stage.kind == "original":
             config = {**config, "model": self.model.to_dict()}
             config["model"].pop("path")  # its content counts
@@ -110,15 +117,14 @@ class Execution:
             open_data=self.open_data,
             state_dir=self.directory / STATE / f"{stage.name}-{key}",
             progress=lambda done: self._progress(stage.name, done),
+            places=self.places,
         )
 
     def _progress(self, name: str, done: Any) -> None:
-        """Pass a training's progress on, and log each finished epoch."""
-        if done.step == done.steps:
-            figures = ", ".join(
-                f"{key} {value:.4f}" for key, value in done.logs.items()
-            )
-            _LOG.info("epoch %d/%d: %s", done.epoch + 1, done.epochs, figures)
+        """Pass the progress on, and log each finished epoch or episode."""
+        line = progress_line(done)
+        if line:
+            _LOG.info(line)
         self.observer.progress(name, done)
 
     def _work(
@@ -128,8 +134,8 @@ class Execution:
         _LOG.info("%s (%s) with %s", stage.name, stage.kind, stage.config.to_dict())
         try:
             outcome = kind.run(context)
-            outputs = _outputs(context, outcome)
-            model = _model_section(context, outcome)
+            outputs = self._outputs(context, outcome)
+            model = _model_section(context, outcome, outputs)
             evaluation = _evaluation(context, outcome)
         except errors.TfCompressError as error:
             _LOG.info("failed: %s", error)
@@ -161,6 +167,16 @@ class Execution:
             "started": started.isoformat(timespec="seconds"),
             "key": key,
         }
+
+    def _outputs(
+        self, context: StageContext, outcome: Outcome
+    ) -> dict[str, pathlib.Path]:
+        """Return the files that a stage made, by role; a model is saved now."""
+        if outcome.model is not None and self.keep_model:
+            path = context.path(".keras")
+            save_model(outcome.model, path)
+            return {"model": path}
+        return {} if outcome.file is None else {"file": outcome.file}
 
 
 def finished_record(path: pathlib.Path, key: str | None) -> dict[str, Any] | None:
@@ -197,18 +213,13 @@ def _kind(stage: StageSpec) -> Kind:
     return ORIGINAL if stage.kind == "original" else KINDS[stage.kind]
 
 
-def _outputs(context: StageContext, outcome: Outcome) -> dict[str, pathlib.Path]:
-    if outcome.model is not None:
-        path = context.path(".keras")
-        save_model(outcome.model, path)
-        return {"model": path}
-    return {} if outcome.file is None else {"file": outcome.file}
-
-
-def _model_section(context: StageContext, outcome: Outcome) -> dict[str, Any]:
+def _model_section(
+    context: StageContext, outcome: Outcome, outputs: Mapping[str, pathlib.Path]
+) -> dict[str, Any]:
     """Describe what the stage made: name, cost, bytes."""
     if outcome.model is not None:
-        sizes = records.file_sizes(context.path(".keras"))
+        kept = outputs.get("model")
+        sizes = {} if kept is None else records.file_sizes(kept)
         cost = records.cost_of(outcome.model)
         return {"name": outcome.model.name, "cost": cost, **sizes}
     if outcome.file is not None:

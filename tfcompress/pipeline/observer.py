@@ -19,4 +19,7 @@ class Observer:
         """Hear that a stage is done."""
 
     def progress(self, name: str, progress: Any) -> None:
-        """Hear how far the training in a stage is (`tfcompress.training.Progress`)."""
+        """Hear how far the training in a stage is (`tfcompress.training.Progress`).
+
+        A search tells how many of its episodes are done (`tfcompress.amc.AmcProgress`).
+        """

@@ -27,7 +27,7 @@ def channel_rows(
             "group": group.name,
             "layers": list(group.layers),
             "before": int(group.size),
-            "after": len(plan.keep[group.name]),
+            "after": plan.kept(group.name),
         }
         for group in traced.groups
     ]

@@ -15,6 +15,7 @@ CRITERIA = (
     "l1_norm",
     "l2_norm",
     "geometric_median",
+    "consumer_l1",
     "taylor",
     "random",
 )
@@ -48,7 +49,10 @@ class PruneConfig(Config):
     min_channels: int = 8  # per group
     exclude: tuple[str, ...] = ()  # layers whose channels stay
     fold_constants: bool = True  # keep what a removed channel gave as a constant
-    seed: int = 0  # of the criteria `random` and `taylor`
+    reconstruct: bool = False  # refit by least squares what reads the removed channels
+    reconstruction_examples: int = 400  # training images that the fit is sampled from
+    reextract: bool = False  # layer by layer, from inputs of the network cut so far
+    seed: int = 0  # of the criteria `random` and `taylor`, and of the sampling
 
     def __post_init__(self) -> None:
         """Check the ranges and spell out a criterion's short name."""
@@ -62,9 +66,19 @@ class PruneConfig(Config):
         )
         require(self.round_to >= 1, "round_to", self.round_to, "1 or more")
         require(self.min_channels >= 1, "min_channels", self.min_channels, "1 or more")
+        count = self.reconstruction_examples
+        require(count >= 1, "reconstruction_examples", count, "1 or more")
+        repaired = self.reconstruct or not self.reextract
+        require(repaired, "reextract", self.reextract, "used with reconstruct")
         limits = (self.macs, self.params, self.size_bytes)
         limited = any(limit is not None for limit in limits) or self.plan is not None
         require(limited, "macs", None, "given, or params, size_bytes or a plan")
+
+    @property
+    def needs_data(self) -> bool:
+        """Whether examples are looked at."""
+        scored = self.criterion == "taylor" and self.plan is None
+        return scored or self.reconstruct
 
     def budget(self) -> channels.Budget:
         """Return the limits as a budget."""

@@ -20,7 +20,7 @@ from tfcompress.pipeline.stages import KINDS
 from tfcompress.pipeline.stages.context import Artifact
 from tfcompress.pipeline.workflow import StageSpec
 
-_SUFFIXES = {"model": ".keras", "file": ".tflite", None: ".json"}
+_SUFFIXES = {"model": ".keras", "file": ".tflite", "plan": ".json", None: ".json"}
 
 
 def run_stage(  # noqa: PLR0913 -- what a command line may say
@@ -31,6 +31,7 @@ def run_stage(  # noqa: PLR0913 -- what a command line may say
     data_source: DataSource | None,
     output: files.PathLike,
     inputs: Mapping[str, files.PathLike] | None = None,
+    save_model: files.PathLike | None = None,
     seed: int = 0,
     force: bool = False,
     observer: Observer | None = None,
@@ -38,7 +39,8 @@ def run_stage(  # noqa: PLR0913 -- what a command line may say
     """Run one stage on a model file and write its result and record.
 
     The record of ``small.keras`` is ``small.json``, of ``small.tflite`` it is
-    ``small.tflite.json``.
+    ``small.tflite.json``, of the plan ``plan.json`` that `amc` writes it is
+    ``plan.amc.json``.
 
     Args:
         kind: Key of `KINDS`.
@@ -47,6 +49,7 @@ def run_stage(  # noqa: PLR0913 -- what a command line may say
         data_source: The data, where the stage needs any.
         output: The file to write; the record lies beside it as .json.
         inputs: Other files that it reads, by role (``teacher``, ``file``).
+        save_model: Where the model goes too, if the output is a plan.
         seed: Seed of all random choices.
         force: Overwrite an output that exists.
         observer: Told how far the stage is.
@@ -61,7 +64,8 @@ def run_stage(  # noqa: PLR0913 -- what a command line may say
     """
     output = pathlib.Path(output)
     stage = _spec(kind, stage_settings, output, seed, data_source)
-    _check_output(kind, output, force=force)
+    places = _places(kind, output, save_model)
+    _check_output(kind, output, places, force=force)
     found = {"model": pathlib.Path(str(model.path)), **_paths(inputs)}
     artifacts = {role: _artifact(path) for role, path in found.items()}
     execution = Execution(
@@ -73,6 +77,8 @@ def run_stage(  # noqa: PLR0913 -- what a command line may say
         force=True,
         original=found.get("teacher", found["model"]),
         infix=_infix(kind),
+        places=places,
+        keep_model=_made(kind) != "plan" or save_model is not None,
     )
     if kind == "verify":
         artifacts["reference"] = artifacts.pop("model")
@@ -103,19 +109,21 @@ def _with_figures(
     artifacts: Mapping[str, Artifact],
     record: dict[str, Any],
 ) -> dict[str, Any]:
-    """Add the input's cost, and both models' figures on the test part."""
-    if "model" not in record["outputs"]:
+    """Add the input's cost and both models' figures; test figures of a kept model."""
+    if KINDS[stage.kind].makes != "model":
         return record
     context = execution.context(stage, artifacts, record["key"])
     before = context.load("model")
     record["before"] = {"cost": records.cost_of(before), "evaluation": {}}
     if execution.data_source is None:
         return record
+    splits = ("validation", "test") if execution.keep_model else ("validation",)
     record["before"]["evaluation"] = {
-        split: evaluating.model_figures(context, before, split)
-        for split in ("validation", "test")
+        split: evaluating.model_figures(context, before, split) for split in splits
     }
-    after = context.model.load(execution.directory / record["outputs"]["model"])
+    if not execution.keep_model:
+        return record
+    after = context.model.load(context.path(".keras"))
     record["evaluation"]["test"] = evaluating.model_figures(context, after, "test")
     return record
 
@@ -139,20 +147,51 @@ def _spec(
     return StageSpec(name=output.stem, kind=kind, config=built)
 
 
-def _check_output(kind: str, output: pathlib.Path, *, force: bool) -> None:
-    suffix = _SUFFIXES[KINDS[kind].makes]
+def _check_output(
+    kind: str,
+    output: pathlib.Path,
+    places: Mapping[str, pathlib.Path],
+    *,
+    force: bool,
+) -> None:
+    suffix = _SUFFIXES[_made(kind)]
     if output.suffix != suffix:
         raise errors.OutputError(
             f"`{kind}` writes a {suffix} file. Received: -o {output}. Name it "
             f"{output.with_suffix(suffix).name}."
         )
-    for path in (output, output.with_name(f"{output.stem}{_infix(kind)}.json")):
+    record = output.with_name(f"{output.stem}{_infix(kind)}.json")
+    for path in (output, record, *places.values()):
         files.refuse_existing(path, force=force)
 
 
+def _made(kind: str) -> str | None:
+    return KINDS[kind].alone or KINDS[kind].makes
+
+
 def _infix(kind: str) -> str:
-    """Tell small.keras and small.tflite apart: they often lie side by side."""
-    return ".tflite" if KINDS[kind].makes == "file" else ""
+    """Tell small.keras and small.tflite apart, and a plan and its record."""
+    return {"file": ".tflite", "plan": f".{kind}"}.get(str(_made(kind)), "")
+
+
+def _places(
+    kind: str, output: pathlib.Path, save_model: files.PathLike | None
+) -> dict[str, pathlib.Path]:
+    """Return where outputs go that are not named after the stage.
+
+    Raises:
+        OutputError: If the model's file has the wrong suffix.
+    """
+    places = {".plan.json": output} if _made(kind) == "plan" else {}
+    if save_model is not None:
+        path = pathlib.Path(save_model)
+        if path.suffix != ".keras":
+            raise errors.OutputError(
+                f"The model goes into a .keras file. Received: --save-model {path}. "
+                f"Name it {path.with_suffix('.keras').name}."
+            )
+        places[".keras"] = path
+    return places
 
 
 def _artifact(path: pathlib.Path) -> Artifact:

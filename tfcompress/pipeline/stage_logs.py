@@ -6,6 +6,7 @@ import contextlib
 import logging
 import pathlib
 from collections.abc import Iterator
+from typing import Any
 
 _LOGGERS = ("tfcompress", "android_bench")
 
@@ -25,6 +26,27 @@ class _QuietHandler(logging.FileHandler):
         """Close the file, although the last lines may not fit any more."""
         with contextlib.suppress(OSError):
             super().close()
+
+
+def progress_line(done: Any) -> str | None:
+    """Return the line of a finished epoch or episode; ``None`` in the middle of one.
+
+    Example:
+        >>> import types
+        >>> logs = {"reward": -0.125, "macs": 5_480_000.0}
+        >>> progress_line(types.SimpleNamespace(episode=3, episodes=400, logs=logs))
+        'episode 3/400: reward -0.1250, macs 5,480,000'
+    """
+    figures = ", ".join(f"{key} {_figure(value)}" for key, value in done.logs.items())
+    if hasattr(done, "episode"):
+        return f"episode {done.episode}/{done.episodes}: {figures}"
+    if done.step != done.steps:
+        return None
+    return f"epoch {done.epoch + 1}/{done.epochs}: {figures}"
+
+
+def _figure(value: float) -> str:
+    return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
 @contextlib.contextmanager

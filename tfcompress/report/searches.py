@@ -15,7 +15,7 @@ from tfcompress.report.records import Run, Stage
 
 _REWARDS = {
     "error": "\N{MINUS SIGN}error",
-    "macs": "\N{MINUS SIGN}error · ln(FLOPs)",
+    "macs": "\N{MINUS SIGN}error · ln(MACs)",
     "params": "\N{MINUS SIGN}error · ln(parameters)",
 }
 
@@ -221,14 +221,16 @@ def _method(reader: Reader, *, name: str = "unnamed") -> Method:
 
 
 def _decision(reader: Reader) -> Decision:
-    ratio = reader.number("ratio")
+    ratio, size = reader.number("ratio"), reader.number("size")
+    if ratio is None and size:
+        ratio = reader.count("kept") / size
     if ratio is None or not 0 <= ratio <= 1:
-        reader.refuse("ratio", reader.values.get("ratio"), "a fraction in [0, 1]")
+        reader.refuse("ratio", ratio, "a fraction in [0, 1]")
     return Decision(
         name=reader.text("group", "layer") or "unnamed",
         ratio=ratio,
         layers=tuple(reader.texts("layers")),
-        size=_whole(reader.number("size")),
+        size=_whole(size),
     )
 
 

@@ -11,10 +11,12 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+from tfcompress.amc import AmcConfig
 from tfcompress.config import Config
 from tfcompress.distill import DistillConfig
 from tfcompress.pipeline import settings
 from tfcompress.pipeline.stages import (
+    amc,
     benchmark,
     convert,
     distill,
@@ -39,6 +41,7 @@ class Kind:
         config: The class of its settings.
         run: Does the work.
         makes: What later stages may read.
+        alone: What the stage writes when it runs alone, if it is something else.
         roles: What it reads, and the key of a workflow that names another stage.
         needs_data: Whether these settings need a data set.
         makes_record: False for a stage that only shows what the others recorded.
@@ -47,6 +50,7 @@ class Kind:
     config: type[Config]
     run: Callable[[StageContext], Outcome]
     makes: Literal["model", "file"] | None = None
+    alone: Literal["plan"] | None = None
     roles: Mapping[str, str] = dataclasses.field(default_factory=dict)
     needs_data: Callable[[Any], bool] = lambda _config: True
     makes_record: bool = True
@@ -63,12 +67,15 @@ ORIGINAL = Kind(
 
 KINDS: Mapping[str, Kind] = {
     "slim": Kind(config=SlimConfig, run=slim.run, makes="model", roles=_MODEL),
+    "amc": Kind(
+        config=AmcConfig, run=amc.run, makes="model", alone="plan", roles=_MODEL
+    ),
     "prune": Kind(
         config=settings.PruneConfig,
         run=prune.run,
         makes="model",
         roles=_MODEL,
-        needs_data=lambda config: config.criterion == "taylor" and not config.plan,
+        needs_data=lambda config: config.needs_data,
     ),
     "finetune": Kind(
         config=settings.FinetuneConfig, run=finetune.run, makes="model", roles=_MODEL

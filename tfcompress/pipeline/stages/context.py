@@ -38,6 +38,7 @@ class StageContext:
         open_data: Opens the data set.
         state_dir: Where a training keeps its state until the stage is done.
         progress: Told how far a training is.
+        places: Where outputs go that do not lie in `directory`, by suffix.
     """
 
     name: str
@@ -50,6 +51,7 @@ class StageContext:
     open_data: Callable[[], data.Dataset]
     state_dir: pathlib.Path
     progress: Callable[[Any], None] | None = None
+    places: Mapping[str, pathlib.Path] = dataclasses.field(default_factory=dict)
 
     def load(self, role: str) -> keras.Model:
         """Load the Keras model of a role."""
@@ -57,7 +59,7 @@ class StageContext:
 
     def path(self, suffix: str) -> pathlib.Path:
         """Return the path of this stage's output."""
-        return self.directory / f"{self.name}{suffix}"
+        return self.places.get(suffix, self.directory / f"{self.name}{suffix}")
 
     @property
     def has_data(self) -> bool:

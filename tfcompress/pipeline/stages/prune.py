@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tfcompress import channels, files, graph
+import keras
+
+from tfcompress import channels, graph
 from tfcompress.pipeline.records import channel_rows
 from tfcompress.pipeline.settings import PruneConfig
 from tfcompress.pipeline.stages.context import Outcome, StageContext
@@ -14,16 +16,32 @@ def run(context: StageContext) -> Outcome:
     traced = graph.trace(context.load("model"))
     plan = _plan(context, traced)
     model, surgery = graph.prune_model(
-        traced, plan, fold_constants=config.fold_constants
+        _repaired(context, traced, plan), plan, fold_constants=config.fold_constants
     )
     plan_path = context.path(".plan.json")
-    with files.replacing(plan_path) as temporary:
-        plan.save(temporary)
+    plan.save(plan_path)
     return Outcome(
         model=model,
         channels=channel_rows(traced, plan),
         surgery=surgery.to_dict(),
         details={"plan": plan_path.name},
+    )
+
+
+def _repaired(
+    context: StageContext, traced: graph.LayerGraph, plan: graph.PruningPlan
+) -> graph.LayerGraph | keras.Model:
+    """Refit what reads the removed channels, if the settings say so."""
+    config: PruneConfig = context.config
+    if not config.reconstruct:
+        return traced
+    return channels.reconstruct(
+        traced,
+        plan,
+        context.dataset,
+        reextract=config.reextract,
+        num_examples=config.reconstruction_examples,
+        seed=config.seed,
     )
 
 
