@@ -36,6 +36,15 @@ def test_total_is_the_sum_of_the_layers():
     assert total.params == conv_bn_net().count_params()
 
 
+@pytest.mark.parametrize("name", ["macs", "params", "size_bytes"])
+def test_one_cost_by_layer_is_a_column_of_all(name):
+    """The same numbers as the records have."""
+    total = cost(conv_bn_net())
+    column = {layer: getattr(each, name) for layer, each in total.layers.items()}
+    assert total.by_layer(name) == column
+    assert sum(column.values()) == getattr(total, name)
+
+
 def test_plan_without_building_counts_biases_added_by_folding():
     """conv(bias) -> conv(no bias): folding gives the second one a bias of 5."""
     x = keras.Input((4, 4, 3))

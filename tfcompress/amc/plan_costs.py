@@ -52,6 +52,6 @@ class PlanCosts:
         counted = {name: getattr(cost, name) for name in budgets.COUNTED}
         return {**counted, **dict(zip(names, self.custom(plan), strict=True))}
 
-    def by_layer(self, cost: graph.Cost) -> dict[str, float]:
+    def by_layer(self, cost: graph.Cost) -> dict[str, int]:
         """Return the cost that observations show, of each layer that has weights."""
-        return {name: getattr(layer, self.kind) for name, layer in cost.layers.items()}
+        return cost.by_layer(self.kind)

@@ -84,6 +84,15 @@ class Cost:
             for name, row in zip(self._names, self._per_layer, strict=True)
         }
 
+    def by_layer(self, name: str) -> dict[str, int]:
+        """Return one cost of each layer that has weights: a column of `layers`, fast.
+
+        Args:
+            name: ``"macs"``, ``"params"`` or ``"size_bytes"``.
+        """
+        column = self._per_layer[:, LayerCost.__slots__.index(name)]
+        return dict(zip(self._names, column.astype(np.int64).tolist(), strict=True))
+
     def to_dict(self) -> dict[str, Any]:
         """Return the totals as plain JSON values."""
         return {
