@@ -38,7 +38,7 @@ class Sampling:
 
     num_examples: int = 400
     positions: int = 10
-    ridge: float = 1e-6
+    ridge: float | None = None
     max_memory_mb: float = 1024
     spill_dir: files.PathLike | None = None
     seed: int = 0
@@ -48,9 +48,9 @@ class Sampling:
         for name in ("num_examples", "positions"):
             value = getattr(self, name)
             require(value >= 1, name, value, "1 or more")
-        for name in ("ridge", "max_memory_mb"):
-            value = getattr(self, name)
-            require(value > 0, name, value, "above 0")
+        memory, ridge = self.max_memory_mb, self.ridge
+        require(memory > 0, "max_memory_mb", memory, "above 0")
+        require(ridge is None or ridge > 0, "ridge", ridge, "above 0, or None")
 
     @property
     def memory_bytes(self) -> int:

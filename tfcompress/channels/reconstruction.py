@@ -56,7 +56,8 @@ class Reconstructor:
         dataset: Its training part is sampled; or an array of preprocessed inputs.
         num_examples: Images to sample.
         positions: Random output positions of each image and layer.
-        ridge: Pull towards the old weights, relative to each input's variance.
+        ridge: Pull towards the old weights, relative to each input's variance; None: as
+            suits each layer's number of columns and rows.
         max_memory_mb: Limit for features and solved weights together.
         spill_dir: Where features that exceed it are mapped to files, deleted with this
             object; None: layers too wide are fitted on fewer rows.
@@ -87,7 +88,7 @@ class Reconstructor:
         *,
         num_examples: int = 400,
         positions: int = 10,
-        ridge: float = 1e-6,
+        ridge: float | None = None,
         max_memory_mb: float = 1024,
         spill_dir: files.PathLike | None = None,
         seed: int = 0,

@@ -30,7 +30,7 @@ from tfcompress import graph
 from tfcompress.channels import consumers, repairs, walking
 from tfcompress.channels.consumers import Consumer
 from tfcompress.channels.feature_sampling import Sampling
-from tfcompress.channels.least_squares import regress
+from tfcompress.channels.least_squares import natural_ridge, regress
 from tfcompress.channels.repairs import Solution, Weights
 from tfcompress.channels.side_by_side import SideBySide
 
@@ -74,7 +74,7 @@ def _fit(
     kept: Mask,
     rows: Array,
     targets: Array,
-    ridge: float,
+    ridge: float | None,
 ) -> Solution:
     """Fit one layer to rows ``[blocks, rows, kept]`` and targets ``[rows, out]``."""
     columns = consumer.kept_columns(kept[consumer.atoms])
@@ -83,6 +83,8 @@ def _fit(
     left = wanted - rows @ new[:, columns]
     centred = consumer.takes_intercept
     means = rows.mean(axis=1) * centred
+    if ridge is None:
+        ridge = natural_ridge(rows.shape[2], rows.shape[1])
     change = np.stack(
         [
             _change(x - mean, y - y.mean(axis=0) * centred, ridge)

@@ -47,7 +47,7 @@ def solve(
     statistics: Statistics,
     kept: Mask,
     *,
-    ridge: float,
+    ridge: float | None,
 ) -> Solution:
     """Refit one consumer.
 
@@ -56,7 +56,7 @@ def solve(
         consumer: The layer.
         statistics: Its features.
         kept: Which atoms of the graph are kept.
-        ridge: Pull towards the old weights.
+        ridge: Pull towards the old weights; None: by the number of rows.
     """
     columns = consumer.kept_columns(kept[consumer.atoms])
     old = consumer.matrix(consumer.kernel)

@@ -46,6 +46,11 @@ class Statistics(abc.ABC):
     def nbytes(self) -> int:
         """Bytes held in memory, memory maps not counted."""
 
+    @property
+    @abc.abstractmethod
+    def _num_rows(self) -> int:
+        """Rows that were kept."""
+
     @abc.abstractmethod
     def add(self, rows: Array) -> None:
         """Take in `[blocks, rows, columns]`, float32."""
@@ -62,8 +67,10 @@ class Statistics(abc.ABC):
     def mean_square(self, change: Array, offset: Array) -> float:
         """Return the mean over the rows of ``|X·change − offset|²``, not centred."""
 
-    def solve(self, keep: Mask, *, ridge: float) -> Array:
+    def solve(self, keep: Mask, *, ridge: float | None) -> Array:
         """Return the refitted matrix, full size, 0 where columns are removed."""
+        if ridge is None:
+            ridge = least_squares.natural_ridge(int(keep.sum()), self._num_rows)
         refitted = np.zeros_like(self._old)
         for block, scale in enumerate(self._scale):
             solved = self._solve_block(block, keep, ridge)
@@ -98,6 +105,10 @@ class GramStatistics(Statistics):
         """Bytes held in memory, memory maps not counted."""
         gram = 0 if isinstance(self._gram, np.memmap) else self._gram.nbytes
         return gram + self._cross.nbytes + self._old.nbytes
+
+    @property
+    def _num_rows(self) -> int:
+        return self._count
 
     def add(self, rows: Array) -> None:
         """Take in `[blocks, rows, columns]`."""
@@ -161,6 +172,10 @@ class RowStatistics(Statistics):
     def nbytes(self) -> int:
         """Bytes held in memory."""
         return self._rows.nbytes + self._old.nbytes
+
+    @property
+    def _num_rows(self) -> int:
+        return self._filled
 
     def add(self, rows: Array) -> None:
         """Take in `[blocks, rows, columns]`; keep the chosen ones."""
