@@ -141,6 +141,21 @@ def test_the_pruned_model_itself_meets_the_budget():
     assert smaller.count_params() <= 0.4 * layer_graph.model.count_params()
 
 
+def test_a_cost_that_no_longer_fits_at_all_is_told_in_one_line():
+    """From its 6th reading on, everything measures ten times as much."""
+    readings = []
+
+    def measured(layer_graph, plan):
+        readings.append(plan)
+        factor = 10 if len(readings) > 6 else 1
+        return factor * graph.cost(layer_graph, plan).macs
+
+    environment = chain(Budget(custom=((measured, 80.0),)))
+    with pytest.raises(errors.BudgetError, match="measured <= 80; the smallest"):
+        play(environment, [1.0, 1.0])
+    assert environment.step(1.0).first()
+
+
 def test_each_distinct_plan_is_judged_once_on_one_model():
     """Two actions that round to one plan are one plan."""
     evaluate = Counting()

@@ -113,11 +113,11 @@ class EpisodeEnvironment(dm_env.Environment, abc.ABC):
         if not self._running:
             return self.reset()
         wanted = checked_action(action)
+        self._running = len(self._made) + 1 < self.num_decisions
         self._info = {"action": wanted, **self._decide(wanted)}
-        if len(self._made) < self.num_decisions:
-            return dm_env.transition(0.0, self._observe())
-        self._running = False
         observation = self._observe()
+        if self._running:
+            return dm_env.transition(0.0, observation)
         return dm_env.termination(self._judge_finished(), observation)
 
     def reward_of(self, evaluated: Evaluated) -> float:

@@ -18,9 +18,9 @@ cost, of the plan with the executed decisions cut and all later groups whole::
 so that ``reduced + rest <= 1`` at every step.
 
 Source: He et al., "AMC: AutoML for Model Compression and Acceleration on Mobile
-Devices", ECCV 2018, section 3.1.  Where we differ from the authors' program: it mixes
-fractions of weights and of FLOPs, counts unpruned layers in ``rest``, and updates both
-by the action instead of by what the rounded plan costs.
+Devices", ECCV 2018, section 3.1.  Where we differ: the authors' program
+mixes fractions of weights and of FLOPs and counts all depthwise layers in every
+``rest``; here both are fractions of one total, by what the rounded plan costs.
 """
 
 from __future__ import annotations
