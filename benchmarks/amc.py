@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import itertools
 import json
 import pathlib
@@ -36,7 +37,8 @@ import keras
 from benchmarks import amc_figures, reference_nets
 from benchmarks.timing import environment
 from tfcompress import amc, data, files, graph, training
-from tfcompress.amc.problem import Problem, make_problem
+from tfcompress.amc.plan_kinds import Plans
+from tfcompress.amc.problem import make_problem
 
 HERE = pathlib.Path(__file__).parent
 MACS = 0.5
@@ -161,19 +163,21 @@ class Bench:
             model, self.dataset, split=split, task=self.task
         ).value
 
-    def _problem(self, method: str) -> Problem:
+    @functools.cached_property
+    def plans(self) -> Plans:
+        """Return what plans of this network are, and how they are repaired."""
+        config = self.study.config("amc")
         return make_problem(
-            self.model, self.dataset, config=self.study.config(method), task=self.task
-        )
+            self.model, self.dataset, config=config, task=self.task
+        ).plans
 
     def _cell(self, method: str, seed: int) -> dict[str, Any]:
         started = time.perf_counter()
         found = (
             self._guaranteed() if method == "macs_reward" else self._row(method, seed)
         )
-        problem = self._problem(method)
         plan = graph.PruningPlan.from_dict(found["plan"])
-        model, _ = graph.prune_model(problem.repaired(plan), plan)
+        model, _ = graph.prune_model(self.plans.model(plan), plan)
         whole = graph.cost(self.model)
         return {
             "method": method,
@@ -213,10 +217,12 @@ class Bench:
         )
         least = result.original.metric - TOLERANCE
         good = [record for record in result.history if record["metric"] >= least]
-        best = min(good, key=lambda record: record["macs"])
+        closest = max(result.history, key=lambda record: record["metric"])
+        best = min(good or [closest], key=lambda record: record["macs"])
         widths = [int(width) for width in best["widths"].split(",")]
-        plan = self._problem("macs_reward").plan(tuple(widths))
+        plan = self.plans.plan(tuple(widths))
         return {
+            "lost": result.original.metric - best["metric"],
             **{name: best[name] for name in ("metric", "reward", "macs", "params")},
             "size_bytes": best["size_bytes"],
             "evaluations": result.evaluations,
@@ -228,7 +234,7 @@ class Bench:
 
     def _tuned(self, cell: dict[str, Any]) -> dict[str, Any]:
         plan = graph.PruningPlan.from_dict(cell["plan"])
-        model, _ = graph.prune_model(self._problem(cell["method"]).repaired(plan), plan)
+        model, _ = graph.prune_model(self.plans.model(plan), plan)
         result = training.train(
             model,
             self.dataset,
@@ -273,13 +279,11 @@ class Bench:
                 "validation": self.accuracy(self.model, "validation"),
                 "test": self.accuracy(self.model),
             },
-            "decisions": self._decisions(),
+            "decisions": [
+                {"group": d.group, "size": d.size} for d in self.plans.decisions
+            ],
             "cells": [],
         }
-
-    def _decisions(self) -> list[dict[str, Any]]:
-        space = self._problem("amc").space
-        return [{"group": d.group, "size": d.size} for d in space.decisions]
 
     def _write(self) -> None:
         files.write_json(self.study.results, self.record)

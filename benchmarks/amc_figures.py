@@ -95,15 +95,19 @@ def guaranteed() -> list[str]:
     for name, record in records().items():
         for cell in record["cells"]:
             if cell["method"] == "macs_reward":
-                drop = record["original"]["test"] - cell["test"]
+                lost = (
+                    100 * cell["lost"],
+                    100 * record["original"]["test"] - 100 * cell["test"],
+                )
                 tuned = cell.get("fine_tuned")
-                after = f", {100 * tuned:.1f} % fine-tuned" if tuned else ""
+                after = f" ({100 * tuned:.1f} % fine-tuned)" if tuned else ""
                 text = (
-                    f'Accuracy-guaranteed (`reward="macs"`), {TITLES[name]}: within '
-                    f"0.5 point on the held-out images, {cell['macs_fraction']:.1%} of "
-                    f"the MACs and {cell['params_fraction']:.1%} of the parameters are "
-                    f"left; test accuracy {100 * cell['test']:.1f} % "
-                    f"({100 * drop:+.1f} points lost) before fine-tuning{after}."
+                    f'Accuracy-guaranteed (`reward="macs"`), {TITLES[name]}: '
+                    f"{cell['macs_fraction']:.1%} of the MACs and "
+                    f"{cell['params_fraction']:.1%} of the parameters are left at "
+                    f"{lost[0]:.1f} points less on the held-out images and "
+                    f"{lost[1]:.1f} points less on the test part, before fine-tuning"
+                    f"{after}."
                 )
                 lines += ["", text]
     return lines
