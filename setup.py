@@ -27,6 +27,7 @@ INSTALL_REQUIRES = [
     "rich>=13.9,<16",
     "scipy>=1.13,<2",
     "tensorflow>=2.21,<2.22",
+    "threadpoolctl>=3.5,<4",
     # tensorflow-model-optimization needs Keras 2; naming it locks tensorflow's minor.
     "tf-keras>=2.21,<2.22",
     "tensorflow-model-optimization>=0.8.1,<0.9",

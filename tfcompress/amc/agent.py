@@ -29,6 +29,7 @@ import numpy.typing as npt
 from tfcompress import errors
 from tfcompress.amc import losses
 from tfcompress.amc.adam import Adam, soft_update
+from tfcompress.amc.encoding import encode
 from tfcompress.amc.generators import generator_state, set_generator_state
 from tfcompress.amc.networks import (
     Parameters,
@@ -60,19 +61,20 @@ class DdpgAgent:
     """Learns to act by deep deterministic policy gradient.
 
     Args:
-        num_features: Length of an observation.
+        num_features: Length of an observation, whose first number is the position of
+            the decision, scaled to [0, 1].
         config: Sizes, rates and noise; the rest of the settings is not read.
         seed: Of the initial weights and of the exploration.
         num_steps: Decisions of an episode; the replay holds
             ``config.replay_per_decision`` times as many.
 
     Example:
-        >>> config = AmcConfig(hidden_units=16, warmup_episodes=1)
+        >>> config = AmcConfig(hidden_units=16, warmup_episodes=1, noise_decay=0.9)
         >>> agent = DdpgAgent(2, config=config, seed=0, num_steps=3)
         >>> 0 <= agent.policy(np.zeros(2, np.float32)) <= 1
         True
         >>> agent.noise(0), agent.noise(2)
-        (0.5, 0.475)
+        (0.5, 0.45)
     """
 
     def __init__(
@@ -82,11 +84,11 @@ class DdpgAgent:
         self._random = np.random.default_rng(seed)
         hidden = config.hidden_units
         self._actor = _Learner(
-            actor_parameters(num_features, hidden, self._random),
+            actor_parameters(num_features + num_steps, hidden, self._random),
             config.actor_learning_rate,
         )
         self._critic = _Learner(
-            critic_parameters(num_features, hidden, self._random),
+            critic_parameters(num_features + num_steps, hidden, self._random),
             config.critic_learning_rate,
         )
         self._baseline, self._episodes = 0.0, 0
@@ -113,7 +115,8 @@ class DdpgAgent:
                 "This observation does not fit the agent. Received: shape "
                 f"{row.shape}; it must be ({self.num_features},). Give one at a time."
             )
-        return float(act(self._actor.parameters, row[np.newaxis]).output[0])
+        state = encode(row[np.newaxis], self.num_steps)
+        return float(act(self._actor.parameters, state).output[0])
 
     def collect_policy(self, observation: npt.ArrayLike, *, episode: int) -> float:
         """Return an action that explores.
@@ -153,6 +156,7 @@ class DdpgAgent:
             TrainingError: If the critic's loss is not finite.
         """
         actor, critic = self._actor, self._critic
+        experience = self._encoded(experience)
         targets = losses.critic_targets(
             actor.target,
             critic.target,
@@ -209,6 +213,13 @@ class DdpgAgent:
         self._baseline = float(state["baseline"])
         self._episodes = int(state["episodes"])
         set_generator_state(self._random, state["random"])
+
+    def _encoded(self, experience: Transitions) -> Transitions:
+        return dataclasses.replace(
+            experience,
+            observation_tm1=encode(experience.observation_tm1, self.num_steps),
+            observation_t=encode(experience.observation_t, self.num_steps),
+        )
 
     def _check(self, critic_loss: float) -> None:
         if not math.isfinite(critic_loss):

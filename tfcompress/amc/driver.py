@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfcompress.amc.agent import DdpgAgent, LossInfo
+from tfcompress.amc.blas import one_blas_thread
 from tfcompress.amc.replay import ReplayBuffer, Transitions
 
 Policy = Callable[[npt.NDArray[np.float32]], float]
@@ -80,7 +81,9 @@ def run_episode(environment: Environment, policy: Policy) -> Episode:
 def learn(
     agent: DdpgAgent, replay: ReplayBuffer, episode: Episode, *, number: int
 ) -> LossInfo | None:
-    """Remember an episode and, after the warm-up, update once per decision of it.
+    """Remember an episode and, after the warm-up, update the agent.
+
+    There are ``updates_per_decision`` updates for each decision of the episode.
 
     Args:
         agent: Learns.
@@ -95,6 +98,8 @@ def learn(
     agent.end_episode(episode.reward)
     if agent.warming_up(number):
         return None
-    batch_size = agent.config.batch_size
-    found = [agent.train(replay.sample(batch_size)) for _ in episode.infos]
+    config = agent.config
+    count = config.updates_per_decision * len(episode.infos)
+    with one_blas_thread():
+        found = [agent.train(replay.sample(config.batch_size)) for _ in range(count)]
     return found[-1]

@@ -51,7 +51,7 @@ class AmcConfig(Config):
     episodes: int = 400  # plans tried, warm-up included; the paper: 100 + 300
     warmup_episodes: int = 100  # uniform random plans, before the first update
     noise: float = 0.5  # sigma of the truncated normal, at the end of the warm-up
-    noise_decay: float = 0.98  # of sigma per episode after the warm-up; the paper: 0.95
+    noise_decay: float = 0.99  # of sigma per episode after the warm-up; the paper: 0.95
     hidden_units: int = 300  # of each hidden layer of actor and critic
     actor_learning_rate: float = 1e-4
     critic_learning_rate: float = 1e-3
