@@ -55,6 +55,20 @@ def test_it_writes_the_plan_and_a_record(tfcompress, amc, tmp_path):
     assert names(tmp_path) == ["plan.amc.json", "plan.amc.log", "plan.json"]
 
 
+def test_single_weights_are_written_by_layer(tfcompress, fake, amc, tmp_path):
+    """There is no plan to cut by; the model keeps its shape and its zeros."""
+    fake.sparsities = {"conv0": 0.5}
+
+    answer = tfcompress(*amc, "--granularity", "weights", "--json")
+
+    assert answer.code == 0, answer.err
+    written = json.loads((tmp_path / "plan.json").read_text())
+    assert written == {"model_name": "conv_bn_net", "sparsities": {"conv0": 0.5}}
+    assert answer.record["channels"] == []
+    cost = answer.record["model"]["cost"]
+    assert cost == answer.record["before"]["cost"]
+
+
 @pytest.mark.usefixtures("fake")
 def test_the_model_goes_where_the_user_says(tfcompress, amc, tmp_path):
     """With it come the figures on the test part, as for every model."""
@@ -79,6 +93,8 @@ def test_the_table_says_what_was_found(tfcompress, amc, tmp_path):
         "before",
         "macs",
         "accuracy (validation)",
+        "uniform",
+        "-0.2500",
         "best of 2 plans, 2 of them different: number 2, held-out accuracy 0.8000",
         "plan.json, ",
         "small.keras and plan.amc.json",
@@ -92,6 +108,7 @@ def test_settings_reach_the_search(tfcompress, fake, amc):
         *("--macs", "0.6", "--reward", "macs", "--episodes", "7", "--patience", "4"),
         *("--no-reconstruct", "--min-ratio", "0.3", "--exclude", "conv0"),
         *("--evaluation-examples", "9", "--seed", "5"),
+        *("--baseline", "random", "--baseline", "deep"),
     )
 
     assert answer.code == 0, answer.err
@@ -100,6 +117,7 @@ def test_settings_reach_the_search(tfcompress, fake, amc):
     assert (config.patience, config.reconstruct, config.min_ratio) == (4, False, 0.3)
     assert (config.exclude, config.evaluation_examples) == (("conv0",), 9)
     assert config.seed == 5
+    assert fake.methods == ("random", "deep")
 
 
 @pytest.mark.usefixtures("fake")
@@ -108,6 +126,7 @@ def test_each_plan_is_a_line_of_the_log(tfcompress, amc, tmp_path):
 
     log = (tmp_path / "plan.amc.log").read_text()
     assert "episode 2/2: reward -0.2000, best -0.2000, macs 93,352" in log
+    assert "uniform 1/1: best -0.2500" in log
 
 
 @pytest.mark.usefixtures("fake")

@@ -44,6 +44,21 @@ def test_a_search_shows_best_reward_cost_and_time_left(display):
         assert text in last
 
 
+def test_a_baseline_is_named(display):
+    shown, drawn = display
+    running = {"method": "random", "evaluation": 7, "evaluations": 400, "fraction": 0.2}
+    with shown:
+        shown.stage_started("plan", "amc", index=0, total=1)
+        for best in (None, -0.25):
+            state = types.SimpleNamespace(**running, best_reward=best)
+            shown.progress("plan", state)
+
+    assert "random 7/400, best -0.2500" in drawn.getvalue()
+    assert progress.status(types.SimpleNamespace(**running, best_reward=None)) == (
+        "random 7/400"
+    )
+
+
 def test_before_it_is_known_the_time_left_comes_from_the_bar(display):
     shown, drawn = display
     with shown:

@@ -9,14 +9,21 @@ from tfcompress import graph
 from tfcompress.pipeline.stages import amc
 
 HISTORY = [
-    {"episode": 1, "reward": -0.3, "metric": 0.7, "macs": 90_000, "best_reward": -0.3},
-    {"episode": 2, "reward": -0.2, "metric": 0.8, "macs": 93_352, "best_reward": -0.2},
+    {
+        "episode": number,
+        "reward": metric - 1,
+        "best_reward": metric - 1,
+        "metric": metric,
+        "macs": macs,
+        "params": 2117,
+    }
+    for number, metric, macs in ((1, 0.75, 90_000), (2, 0.8, 93_352))
 ]
 
 
 def install(monkeypatch) -> types.SimpleNamespace:
     """Put it in place; what it was called with is in what is returned."""
-    called = types.SimpleNamespace(count=0)
+    called = types.SimpleNamespace(count=0, methods=None, sparsities=None)
 
     def search(model, dataset, *, config, task, state_dir, progress) -> Any:
         called.config, called.state_dir = config, state_dir
@@ -39,12 +46,47 @@ def install(monkeypatch) -> types.SimpleNamespace:
         keep = {group.name: range(8) for group in traced.groups}
         return types.SimpleNamespace(
             plan=graph.PruningPlan.of(traced, keep),
+            sparsities=called.sparsities,
             model=model,
             to_dict=lambda: figures(traced),
         )
 
+    def compare(model, dataset, *, methods, seeds, progress, **settings) -> Any:
+        called.methods, called.compared = methods, (model, dataset, seeds, settings)
+        for method in methods:
+            progress(
+                types.SimpleNamespace(
+                    method=method,
+                    evaluation=1,
+                    evaluations=1,
+                    best_reward=-0.25,
+                    fraction=1.0,
+                )
+            )
+        return [
+            types.SimpleNamespace(to_dict=lambda name=name: baseline(name))
+            for name in methods
+        ]
+
     monkeypatch.setattr(amc.amc, "search", search)
+    monkeypatch.setattr(amc.amc, "compare", compare)
     return called
+
+
+def baseline(name: str) -> dict[str, Any]:
+    """Return the row of a baseline."""
+    return {
+        "method": name,
+        "seed": None,
+        "metric": 0.75,
+        "reward": -0.25,
+        "macs": 91_000,
+        "params": 2000,
+        "evaluations": 1,
+        "widths": [8, 8, 8],
+        "best_rewards": [-0.25],
+        "plan": {},
+    }
 
 
 def figures(traced: graph.LayerGraph) -> dict[str, Any]:

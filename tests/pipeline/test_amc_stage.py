@@ -54,6 +54,12 @@ def test_it_makes_a_model_and_writes_the_plan(tmp_path, model, monkeypatch):
     (search,) = report.build(directory).searches
     assert search.found.metric == 0.8
     assert len(search.episodes) == 2
+    assert [method.name for method in search.methods] == [
+        "uniform",
+        "shallow",
+        "deep",
+        "amc",
+    ]
 
 
 def test_a_later_stage_reads_the_cut_model(tmp_path, model, monkeypatch):
@@ -84,6 +90,15 @@ def test_it_runs_again_only_after_a_change(tmp_path, model, monkeypatch):
     assert called.state_dir.parent == directory / ".state"
 
 
+def test_baselines_may_be_left_out(tmp_path, model, monkeypatch):
+    called = fake_search.install(monkeypatch)
+
+    run_workflow(workflow(model, {"kind": "amc", "baselines": []}), tmp_path / "run")
+
+    assert called.methods is None
+    assert record(tmp_path / "run", "amc")["details"]["search"]["baselines"] == []
+
+
 def test_it_takes_the_seed_of_the_run(model):
     content = {"model": {"path": str(model)}, "data": DATA, "seed": 7, "amc": {}}
 
@@ -99,6 +114,7 @@ def test_it_takes_the_seed_of_the_run(model):
         ({"episode": 10}, "Did you mean 'episodes'"),
         ({"reward": "latency"}, "reward='latency'"),
         ({"min_ratio": 0.0}, "min_ratio=0.0"),
+        ({"baselines": ["amc"]}, "baselines='amc'; it must be names of uniform"),
     ],
 )
 def test_settings_are_checked_before_the_run(model, settings, said):
@@ -179,7 +195,7 @@ class Killer(Observer):
 
     def progress(self, name, progress):
         """Die once the plan is judged and saved."""
-        if name == "amc" and progress.episode == self._episode:
+        if name == "amc" and getattr(progress, "episode", 0) == self._episode:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -191,7 +207,13 @@ def search_and_die(directory, episode: int) -> None:
             "train": {"epochs": 1, "batch_size": 16},
         },
         "data": {"source": small_runs.SOURCE},
-        "amc": {"macs": 0.6, "episodes": 7, "warmup_episodes": 3, "batch_size": 4},
+        "amc": {
+            "macs": 0.6,
+            "episodes": 7,
+            "warmup_episodes": 3,
+            "batch_size": 4,
+            "baselines": ["uniform", "random"],
+        },
         "report": {},
     }
     run_workflow(parse_workflow(content), directory, observer=Killer(episode))
@@ -220,7 +242,10 @@ def test_a_run_killed_in_its_search_ends_with_the_same_plan(tmp_path):
     ).read_bytes()
     before, after = record(whole, "amc"), record(killed, "amc")
     assert after["fingerprints"] == before["fingerprints"]
-    assert (
-        after["details"]["search"]["history"] == before["details"]["search"]["history"]
-    )
+    for part in ("history", "baselines", "best"):
+        assert after["details"]["search"][part] == before["details"]["search"][part]
+    assert [row["method"] for row in before["details"]["search"]["baselines"]] == [
+        "uniform",
+        "random",
+    ]
     assert "The search for a plan" in (killed / "report.html").read_text()

@@ -87,7 +87,7 @@ def test_the_summary_says_what_was_tried_and_found(change):
 
     assert search.summary == (
         "2 plans were tried, 1 of them different, each judged on 3,000 held-out "
-        "examples. The best has 80.00 % accuracy at 50.0 % of the MACs, before any "
+        "examples. The best has 80.00 % accuracy with 50.0 % of the MACs, before any "
         "training; the uncut network has 90.00 %."
     )
 
@@ -140,7 +140,28 @@ def test_a_limit_is_read_as_budgets_do(change, limits, expected):
     """Up to 1 it is a fraction, above 1 a number."""
     search = change(original={"macs": 1000}, limits=limits)
 
-    assert search.macs_limit == expected
+    assert search.limit == expected
+
+
+def test_plans_of_single_weights_are_compared_by_the_weights_that_stay(change):
+    """Zeros change no MACs."""
+    plans = [
+        {"metric": 0.8, "macs": 1000, "params": 40, "reward": -0.2},
+        {"metric": 0.7, "macs": 1000, "params": 30, "reward": -0.3},
+    ]
+    search = change(
+        granularity="weights",
+        history=plans,
+        best=plans[0],
+        baselines=[],
+        original={"macs": 1000, "params": 100},
+        limits={"params": 0.4},
+    )
+
+    assert search.points == [(0.4, 0.8), (0.3, 0.7)]
+    assert search.limit == 0.4
+    assert "with 40.0 % of the weights" in search.summary
+    assert tables.search_table(search).rows[0][2:4] == ("1.00 k", "40 (40.0 %)")
 
 
 def test_every_episode_is_a_dot_and_the_best_a_line():

@@ -93,6 +93,15 @@ search_options = options.chain(
     _round_to,
     _exclude,
     click.option(
+        "--baseline",
+        "baselines",
+        multiple=True,
+        type=click.Choice(["uniform", "shallow", "deep", "random", "greedy"]),
+        help="Judge this way to choose a plan too, for the report. May be repeated; "
+        "random and greedy try as many plans as the agent.  [default: uniform, "
+        "shallow, deep]",
+    ),
+    click.option(
         "--reconstruct/--no-reconstruct",
         default=None,
         help="Refit by least squares what reads the removed channels.  [default: do]",

@@ -125,6 +125,10 @@ def status(progress: Any) -> str:
         >>> status(search)
         'plan 12/400, best -0.0812, 5.48M macs'
     """
+    if hasattr(progress, "method"):  # a baseline beside a search
+        place = f"{progress.method} {progress.evaluation}/{progress.evaluations}"
+        best = progress.best_reward
+        return place if best is None else f"{place}, best {best:.4f}"
     if hasattr(progress, "episode"):
         place = f"plan {progress.episode}/{progress.episodes}"
         name, value = next(iter(progress.cost.items()))

@@ -67,7 +67,7 @@ def stage(record: Record, *written: pathlib.Path) -> None:
     if not parity and "before" not in record:
         state.emit(outcome(record))
     if "search" in record["details"]:
-        state.emit(searched(record["details"]["search"]))
+        _searched(record["details"]["search"])
     if written:
         names = [str(path) for path in written]
         own = f"{record['name']}.json"
@@ -127,6 +127,24 @@ def _before_after(record: Record) -> None:
             label = f"{new['metric']} ({split})"
             rows.append((label, _figure(old), _figure(new), change))
     _table(record["name"], ("", "before", "after", ""), rows)
+
+
+def _searched(search: Record) -> None:
+    """Show what was found beside the baselines."""
+    plans = [*search.get("baselines", ()), {"method": "amc", **search["best"]}]
+    rows = [
+        (
+            plan["method"],
+            _figure({"value": plan["metric"]}),
+            number(plan["macs"]),
+            number(plan["params"]),
+            f"{plan['reward']:.4f}",
+        )
+        for plan in plans
+    ]
+    columns = ("plan", search["metric"], "MACs", "params", "reward")
+    _table("Before any training, on the held-out examples", columns, rows)
+    state.emit(searched(search))
 
 
 def _parity_rows(parity: Record) -> list[tuple[str, str]]:

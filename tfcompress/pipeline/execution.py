@@ -121,7 +121,7 @@ class Execution:
         )
 
     def _progress(self, name: str, done: Any) -> None:
-        """Pass the progress on, and log each finished epoch or episode."""
+        """Pass the progress on, and log each finished epoch or plan."""
         line = progress_line(done)
         if line:
             _LOG.info(line)

@@ -21,5 +21,6 @@ class Observer:
     def progress(self, name: str, progress: Any) -> None:
         """Hear how far the training in a stage is (`tfcompress.training.Progress`).
 
-        A search tells how many of its episodes are done (`tfcompress.amc.AmcProgress`).
+        A search tells how many plans it has tried (`tfcompress.amc.AmcProgress`), a
+        baseline likewise (`tfcompress.amc.CompareProgress`).
         """

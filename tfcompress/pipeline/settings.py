@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Literal
 
-from tfcompress import channels
+from tfcompress import amc, channels
 from tfcompress.config import Config, require
 from tfcompress.training import TrainConfig
 
@@ -52,7 +52,7 @@ class PruneConfig(Config):
     reconstruct: bool = False  # refit by least squares what reads the removed channels
     reconstruction_examples: int = 400  # training images that the fit is sampled from
     reextract: bool = False  # layer by layer, from inputs of the network cut so far
-    seed: int = 0  # of the criteria `random` and `taylor`, and of the sampling
+    seed: int = 0  # of the criteria `random` and `taylor`
 
     def __post_init__(self) -> None:
         """Check the ranges and spell out a criterion's short name."""
@@ -88,6 +88,31 @@ class PruneConfig(Config):
             size_bytes=self.size_bytes,
             recipe=self.recipe,
         )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SearchConfig(amc.AmcConfig):
+    """A search, and the simple ways to choose a plan that are judged beside it.
+
+    Example:
+        >>> SearchConfig(baselines=("random",)).search().episodes
+        400
+    """
+
+    # `random` and `greedy` judge as many plans as the agent, the others one
+    baselines: tuple[str, ...] = ("uniform", "shallow", "deep")
+
+    def __post_init__(self) -> None:
+        """Check the names."""
+        super().__post_init__()
+        names = [name for name in amc.METHODS if name != "amc"]
+        for name in self.baselines:
+            require(name in names, "baselines", name, f"names of {', '.join(names)}")
+
+    def search(self) -> amc.AmcConfig:
+        """Return the settings of the search alone."""
+        names = [field.name for field in dataclasses.fields(amc.AmcConfig)]
+        return amc.AmcConfig(**{name: getattr(self, name) for name in names})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,7 @@ class _QuietHandler(logging.FileHandler):
 
 
 def progress_line(done: Any) -> str | None:
-    """Return the line of a finished epoch or episode; ``None`` in the middle of one.
+    """Return the line of a finished epoch or plan; ``None`` in the middle of an epoch.
 
     Example:
         >>> import types
@@ -37,6 +37,9 @@ def progress_line(done: Any) -> str | None:
         >>> progress_line(types.SimpleNamespace(episode=3, episodes=400, logs=logs))
         'episode 3/400: reward -0.1250, macs 5,480,000'
     """
+    if hasattr(done, "method"):
+        best = "none fits" if done.best_reward is None else f"{done.best_reward:.4f}"
+        return f"{done.method} {done.evaluation}/{done.evaluations}: best {best}"
     figures = ", ".join(f"{key} {_figure(value)}" for key, value in done.logs.items())
     if hasattr(done, "episode"):
         return f"episode {done.episode}/{done.episodes}: {figures}"

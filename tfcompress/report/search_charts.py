@@ -89,7 +89,7 @@ def columns(search: Search) -> Markup:
 
 
 def cloud(search: Search) -> Markup:
-    """Draw all different plans by MACs and metric, and those that no other beats."""
+    """Draw all different plans by cost and metric, and those that no other beats."""
     plans = search.points
     named = {m: point for m in search.methods if (point := search.point(m))}
     if len(plans) < 2:
@@ -101,7 +101,7 @@ def cloud(search: Search) -> Markup:
         right=BESIDE_NAMES,
     )
     marks = [*plot.levels(fraction=search.fraction), *plot.shares()]
-    limit = search.macs_limit
+    limit = search.limit
     if limit is not None and plot.x[0] < limit < plot.x[1]:
         marks.append(plot.upright(limit, "limit"))
     marks += [plot.dot(point, 2.2, "try") for point in plans]
@@ -120,10 +120,8 @@ def _said(search: Search, named: dict[Method, Point]) -> str:
         f"{formats.percent(share)}"
         for method, (share, value) in named.items()
     ]
-    return (
-        f"{len(search.points)} different plans by MACs and {search.metric}. "
-        f"{', '.join(parts)}."
-    )
+    axes = f"{search.cost_name} and {search.metric}"
+    return f"{len(search.points)} different plans by {axes}. {', '.join(parts)}."
 
 
 def _series(search: Search, method: Method) -> list[float]:

@@ -7,7 +7,7 @@ row per baseline that was measured on the same examples under the same budget.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal
 
 from tfcompress.report import formats
 from tfcompress.report.reading import Reader
@@ -69,8 +69,10 @@ class Search:
 
     Attributes:
         warmup: Episodes of random plans before the agent learns.
-        macs_before: Cost of the original, which the plans are fractions of.
-        macs_limit: The budget, as a fraction of `macs_before`, if it limits MACs.
+        cost: What plans are compared by: ``macs``, or ``params`` where single weights
+            are removed, which changes no MACs.
+        cost_before: Cost of the original, which the plans are fractions of.
+        limit: The budget, as a fraction of `cost_before`, if it limits this cost.
         found: The best plan, as a method beside `baselines`.
     """
 
@@ -82,8 +84,9 @@ class Search:
     warmup: int
     evaluations: int | None
     num_examples: int | None
-    macs_before: float | None
-    macs_limit: float | None
+    cost: Literal["macs", "params"]
+    cost_before: float | None
+    limit: float | None
     metric_before: float | None
     found: Method
     episodes: tuple[Episode, ...]
@@ -107,34 +110,39 @@ class Search:
             tried += f", each judged on {self.num_examples:,} held-out examples"
         best = formats.score(self.found.metric, fraction=self.fraction)
         name = self.metric.replace("_", " ")
-        cost = self.share(self.found.macs)
-        at = "" if cost is None else f" at {formats.percent(cost)} of the MACs"
+        share = self.share(self.found)
+        left = f" with {formats.percent(share)} of the {self.cost_name}"
+        at = "" if share is None else left
         whole = ""
         if self.metric_before is not None:
             before = formats.score(self.metric_before, fraction=self.fraction)
             whole = f"; the uncut network has {before}"
         return f"{tried}. The best has {best} {name}{at}, before any training{whole}."
 
-    def share(self, macs: float | None) -> float | None:
-        """Return a cost as a fraction of the original's; ``None`` if unknown."""
-        if macs is None or not self.macs_before:
-            return None
-        return macs / self.macs_before
+    @property
+    def cost_name(self) -> str:
+        """The name of the cost, as a reader knows it."""
+        return "MACs" if self.cost == "macs" else "weights"
+
+    def share(self, plan: Episode | Method) -> float | None:
+        """Return a plan's cost as a fraction of the original's; ``None`` if unknown."""
+        value: float | None = getattr(plan, self.cost)
+        return value / self.cost_before if value and self.cost_before else None
 
     def point(self, plan: Episode | Method) -> tuple[float, float] | None:
-        """Return MACs left, as a fraction, and metric; ``None`` if unknown."""
-        share = self.share(plan.macs)
+        """Return cost left, as a fraction, and metric; ``None`` if unknown."""
+        share = self.share(plan)
         return None if share is None or plan.metric is None else (share, plan.metric)
 
     @property
     def points(self) -> list[tuple[float, float]]:
-        """MACs left and metric of every different plan that was tried, in order."""
+        """Cost left and metric of every different plan that was tried, in order."""
         found = (self.point(episode) for episode in self.episodes)
         return list(dict.fromkeys(point for point in found if point))
 
     @property
     def front(self) -> list[tuple[float, float]]:
-        """The points that no other beats in both MACs and metric, cheapest first."""
+        """The points that no other beats in both cost and metric, cheapest first."""
         sign = 1 if self.higher_is_better else -1
         best: list[tuple[float, float]] = []
         for share, value in sorted(self.points, key=lambda p: (p[0], -sign * p[1])):
@@ -165,11 +173,15 @@ def _search(run: Run, stage: Stage) -> Search | None:
         return None
     original = next(iter(run.find("original")), None)
     before, limits = reader.inside("original"), reader.inside("limits")
-    macs_before = before.number("macs") or (original.macs if original else None)
     episodes = tuple(
         _episode(item, number)
         for number, item in enumerate(reader.items("history"), start=1)
     )
+    cost: Literal["macs", "params"] = (
+        "params" if reader.text("granularity") == "weights" else "macs"
+    )
+    known_cost = getattr(original, cost) if original else None
+    cost_before = before.number(cost) or known_cost
     metric = reader.text("metric") or "metric"
     up = reader.flag("higher_is_better")
     known = [e.metric for e in episodes]
@@ -182,8 +194,9 @@ def _search(run: Run, stage: Stage) -> Search | None:
         warmup=int(reader.number("warmup_episodes") or 0),
         evaluations=_whole(reader.number("evaluations")),
         num_examples=_whole(reader.number("num_examples")),
-        macs_before=macs_before,
-        macs_limit=_share(limits.number("macs"), macs_before),
+        cost=cost,
+        cost_before=cost_before,
+        limit=_share(limits.number(cost), cost_before),
         metric_before=before.number("metric"),
         found=dataclasses.replace(
             _method(reader.inside("best"), name=stage.kind), evaluations=len(episodes)

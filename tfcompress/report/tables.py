@@ -126,14 +126,17 @@ def search_table(search: Search) -> Table:
     """Put the plan that was found beside those of the baselines."""
     rows = []
     for method in search.methods:
-        share = search.share(method.macs)
-        macs = formats.count(method.macs)
+        share = search.share(method)
+        left = "" if share is None else f" ({formats.percent(share)})"
+        costs = {
+            name: formats.count(getattr(method, name)) + left * (name == search.cost)
+            for name in ("macs", "params")
+        }
         rows.append(
             (
                 method.name,
                 formats.score(method.metric, fraction=search.fraction),
-                macs if share is None else f"{macs} ({formats.percent(share)})",
-                formats.count(method.params),
+                *costs.values(),
                 formats.score(method.reward, fraction=False),
                 formats.plain(method.evaluations),
             )

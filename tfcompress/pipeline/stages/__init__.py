@@ -11,7 +11,6 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from tfcompress.amc import AmcConfig
 from tfcompress.config import Config
 from tfcompress.distill import DistillConfig
 from tfcompress.pipeline import settings
@@ -68,7 +67,11 @@ ORIGINAL = Kind(
 KINDS: Mapping[str, Kind] = {
     "slim": Kind(config=SlimConfig, run=slim.run, makes="model", roles=_MODEL),
     "amc": Kind(
-        config=AmcConfig, run=amc.run, makes="model", alone="plan", roles=_MODEL
+        config=settings.SearchConfig,
+        run=amc.run,
+        makes="model",
+        alone="plan",
+        roles=_MODEL,
     ),
     "prune": Kind(
         config=settings.PruneConfig,

@@ -1,9 +1,18 @@
-"""Stage ``amc``: an agent searches how many channels of each group to keep."""
+"""Stage ``amc``: an agent searches how much of each layer to keep.
+
+The baselines are judged after the search, on the same examples within the same budget,
+so that the report can say what the search was worth.
+"""
 
 from __future__ import annotations
 
-from tfcompress import amc, graph
+from typing import Any
+
+import keras
+
+from tfcompress import amc, files, graph
 from tfcompress.pipeline.records import channel_rows
+from tfcompress.pipeline.settings import SearchConfig
 from tfcompress.pipeline.stages.context import Outcome, StageContext
 
 
@@ -12,25 +21,58 @@ def run(context: StageContext) -> Outcome:
 
     The cut model holds the repaired weights that the plan was judged with.
     """
-    config: amc.AmcConfig = context.config
+    config: SearchConfig = context.config
     model = context.load("model")
     result = amc.search(
         model,
         context.dataset,
-        config=config,
+        config=config.search(),
         task=context.task,
         state_dir=context.state_dir,
         progress=context.progress,
     )
+    details = {
+        "plan": _write_plan(context, result),
+        "search": {**result.to_dict(), "baselines": _baselines(context, model)},
+    }
+    if result.sparsities is not None:  # zeros inside the weights, the shape stays
+        return Outcome(model=result.model, details=details)
     pruned, surgery = graph.prune_model(result.model, result.plan)
-    path = context.path(".plan.json")
-    result.plan.save(path)
     return Outcome(
         model=pruned,
         channels=channel_rows(graph.trace(model), result.plan),
         surgery=surgery.to_dict(),
-        details={
-            "plan": path.name,
-            "search": result.to_dict(),
-        },
+        details=details,
     )
+
+
+def _baselines(context: StageContext, model: keras.Model) -> list[dict[str, Any]]:
+    """Return a row for each baseline that the settings name."""
+    config: SearchConfig = context.config
+    if not config.baselines:
+        return []
+    rows = amc.compare(
+        model,
+        context.dataset,
+        config=config.search(),
+        methods=config.baselines,
+        seeds=(config.seed,),
+        task=context.task,
+        state_dir=context.state_dir / "baselines",
+        progress=context.progress,
+    )
+    records = [row.to_dict() for row in rows]
+    for record in records:
+        del record["plan"]  # its widths say it
+    return records
+
+
+def _write_plan(context: StageContext, result: amc.AmcResult) -> str:
+    """Write the plan, or the sparsity by layer, and return the file's name."""
+    path = context.path(".plan.json")
+    if result.sparsities is None:
+        result.plan.save(path)
+    else:
+        content = {"model_name": result.model.name, "sparsities": result.sparsities}
+        files.write_json(path, content)
+    return path.name

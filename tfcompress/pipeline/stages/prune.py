@@ -41,7 +41,6 @@ def _repaired(
         context.dataset,
         reextract=config.reextract,
         num_examples=config.reconstruction_examples,
-        seed=config.seed,
     )
 
 
