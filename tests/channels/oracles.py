@@ -10,7 +10,7 @@ def inputs_of(model, name, images):
     """Return what a layer reads and what it computes before its activation."""
     layer = model.get_layer(name)
     reader = keras.Model(model.inputs, layer.input)
-    x = np.asarray(reader(images, training=False))
+    x = np.asarray(reader([images], training=False))
     activation, layer.activation = layer.activation, keras.activations.linear
     y = np.asarray(layer(x))
     layer.activation = activation

@@ -189,6 +189,18 @@ class Reconstructor:
                 found |= repairs.place(self._graph, consumer, solution, kept)
         return found
 
+    def model(self, plan: graph.PruningPlan) -> keras.Model:
+        """Return a copy of the network with the weights of a plan in place.
+
+        It has the same structure: `graph.mask_model` and `graph.prune_model` take it
+        with the same plan.
+
+        Raises:
+            PlanError: If the plan was made for another model.
+            ModelError: If a layer to repair cannot be copied.
+        """
+        return repaired_copy(self._graph, plan, self.weights(plan))
+
 
 def reconstruct(
     model: keras.Model | graph.LayerGraph,
@@ -220,6 +232,5 @@ def reconstruct(
     if reextract:
         sampling = Sampling(**settings)
         weights = reextraction.refit(layer_graph, plan, dataset, sampling)
-    else:
-        weights = Reconstructor(layer_graph, dataset, **settings).weights(plan)
-    return repaired_copy(layer_graph, plan, weights)
+        return repaired_copy(layer_graph, plan, weights)
+    return Reconstructor(layer_graph, dataset, **settings).model(plan)
