@@ -16,20 +16,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tfcompress.amc.agent import DdpgAgent, LossInfo
-from tfcompress.amc.comparison import METHODS, CompareProgress, Row, compare
+from tfcompress.amc.comparison import METHODS, compare
 from tfcompress.amc.driver import Episode, run_episode
 from tfcompress.amc.environment import CompressionEnvironment
 from tfcompress.amc.evaluation import HeldOut
 from tfcompress.amc.fine_grained import SparsityEnvironment
 from tfcompress.amc.layer_regression import LayerRegression
 from tfcompress.amc.replay import ReplayBuffer, Transitions
+from tfcompress.amc.results import AmcProgress, AmcResult
 from tfcompress.amc.rewards import (
     Evaluated,
     error_reward,
     macs_reward,
     params_reward,
 )
-from tfcompress.amc.search import AmcProgress, AmcResult, search
+from tfcompress.amc.rows import CompareProgress, Row
+from tfcompress.amc.search import search
 from tfcompress.amc.settings import AmcConfig
 
 if TYPE_CHECKING:

@@ -15,9 +15,10 @@ import keras
 import numpy as np
 
 from tfcompress import channels, data, files, graph
+from tfcompress.amc.channel_plans import ChannelPlans
 from tfcompress.amc.episodes import EpisodeEnvironment
 from tfcompress.amc.evaluation import Evaluate, HeldOut
-from tfcompress.amc.plan_kinds import ChannelPlans, Plans, WeightPlans
+from tfcompress.amc.plan_kinds import Plans
 from tfcompress.amc.rewards import (
     Evaluated,
     Reward,
@@ -28,6 +29,7 @@ from tfcompress.amc.rewards import (
 from tfcompress.amc.search_state import Journal
 from tfcompress.amc.settings import AmcConfig
 from tfcompress.amc.sparse_judging import Tune
+from tfcompress.amc.weight_plans import WeightPlans
 from tfcompress.channels import budgets
 from tfcompress.config import require
 
