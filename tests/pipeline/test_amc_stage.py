@@ -195,7 +195,7 @@ class Killer(Observer):
 
     def progress(self, name, progress):
         """Die once the plan is judged and saved."""
-        if name == "amc" and getattr(progress, "episode", 0) == self._episode:
+        if name == "amc" and getattr(progress, "episode", None) == self._episode:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -211,6 +211,7 @@ def search_and_die(directory, episode: int) -> None:
             "macs": 0.6,
             "episodes": 7,
             "warmup_episodes": 3,
+            "round_to": 2,
             "batch_size": 4,
             "baselines": ["uniform", "random"],
         },
