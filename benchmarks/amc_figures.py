@@ -165,6 +165,8 @@ def _curves(axis: Any, record: dict[str, Any]) -> None:
             (line,) = axis.plot(x, np.mean(rows, axis=0), label=method)
             low, high = np.min(rows, axis=0), np.max(rows, axis=0)
             axis.fill_between(x, low, high, alpha=0.2, color=line.get_color())
+    ends = [cell["metric"] for cell in record["cells"] if cell["method"] in METHODS]
+    axis.set_ylim(bottom=100 * min(ends) - 5)
     axis.set_xlabel("plans judged")
 
 

@@ -37,7 +37,7 @@ EXAMPLES = 3000
 SHAPE = (32, 32, 3)
 EPISODE_BOUND, UPDATES_BOUND, NAIVE_BOUND = 1.3, 0.15, 1 / 3
 GROWTH_BOUND = 1.05
-WARMUP = 5  # episodes that make compiled functions and the first cache entries
+WARMUP = 20  # episodes that make compiled functions and the first solved repairs
 NETWORKS: dict[str, Callable[[], keras.Model]] = {
     "resnet_20": lambda: zoo.resnet(SHAPE, 10),
     "plain_20": lambda: zoo.plain(SHAPE, 10),

@@ -13,6 +13,7 @@ BENCHMARKS = {
     "training_speed": ["--again"],
     "distill_speed": ["--again"],
     "slimming_speed": [],
+    "amc_speed": [],
 }
 
 
