@@ -3,8 +3,9 @@
 Evaluating the examples is the physical limit of an episode, so everything around it is
 done once: the examples are preprocessed once and kept as tensors (streamed where they
 would take too much memory), and the forward pass is compiled once per model, together
-with the counting where the metric is plain accuracy.  A search assigns weights in
-place, so nothing is traced again.
+with the counting where the metric is plain accuracy, on a twin whose batch
+normalizations run in one kernel (0.8 of the time, ResNet-20 and MobileNet).  A search
+assigns weights in place, so nothing is traced again.
 
 ::
 
@@ -26,9 +27,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfcompress import data, errors
+from tfcompress import data, errors, training
 from tfcompress.amc.settings import DEFAULT_EXAMPLES
 from tfcompress.data import sampling
+from tfcompress.training import views
 
 SPLIT = "validation"  # the part of the training set that decides
 MODELS = 4  # compiled forward passes that are kept
@@ -122,7 +124,8 @@ class HeldOut:
         """Return the compiled pass of this very model; the oldest ones are dropped."""
         if id(model) not in self._compiled:
             _check_labels(model, self._task, self._spec[1])
-            made = self._compile(model) if self._counts else data.predictor(model)
+            fast = _fast(model)
+            made = self._compile(fast) if self._counts else data.predictor(fast)
             self._compiled[id(model)] = (model, made)  # held: an id may be used again
             if len(self._compiled) > MODELS:
                 self._compiled.popitem(last=False)
@@ -151,6 +154,13 @@ class HeldOut:
         # TensorFlow counts tracings by source line: one per model is meant.
         made._omit_frequent_tracing_warning = True  # noqa: SLF001 - no public name
         return made
+
+
+def _fast(model: keras.Model) -> keras.Model:
+    """Return the twin that predicts faster with the same weights, if there is one."""
+    if isinstance(model, keras.Model) and views.has_graph(model) and model.built:
+        return training.accelerate(model, compiled=False)
+    return model
 
 
 def _check_size(dataset: data.Dataset, available: int, wanted: int) -> tuple[str, ...]:

@@ -25,7 +25,9 @@ from tfcompress import errors
 from tfcompress.training import fused, updates, views
 
 
-def accelerate(model: keras.Model, *, precision: str | None = None) -> keras.Model:
+def accelerate(
+    model: keras.Model, *, precision: str | None = None, compiled: bool = True
+) -> keras.Model:
     """Return a twin that trains `model`'s own weights in less time.
 
     Use it where you would call ``model.fit``: fit the twin, then go on with `model`,
@@ -38,6 +40,7 @@ def accelerate(model: keras.Model, *, precision: str | None = None) -> keras.Mod
             optimizer, state included.
         precision: Dtype policy to compute in, such as "mixed_bfloat16"; variables and
             outputs stay as they are. By default each layer keeps its own.
+        compiled: Compile the twin of a compiled model; false where it only predicts.
 
     Returns:
         A `keras.Model` to compile and fit as usual. ``save`` on it writes the plain
@@ -64,7 +67,7 @@ def accelerate(model: keras.Model, *, precision: str | None = None) -> keras.Mod
         twin = _rebuild(model, precision)
         twin.get_config = model.get_config  # files and clones hold the plain model
         twin.compile = functools.partial(_compile, twin)
-        if model.compiled:
+        if compiled and model.compiled:
             _compile_alike(twin, model)
     return twin
 
