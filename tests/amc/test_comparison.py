@@ -94,9 +94,17 @@ def calls_of(limit=None):
     return survival_, calls
 
 
-@pytest.mark.parametrize("limit", [3, 9, 20, 33])
+@pytest.mark.parametrize(
+    "limit",
+    [
+        pytest.param(3, marks=pytest.mark.slow),
+        9,
+        pytest.param(20, marks=pytest.mark.slow),
+        pytest.param(33, marks=pytest.mark.slow),
+    ],
+)
 def test_a_killed_comparison_goes_on(tmp_path, model, dataset, rows, limit):
-    """In the random search, in greedy, in the agent: same rows, each plan once."""
+    """By hand, at random, in greedy, in the agent: same rows, each plan once."""
     settings = {"config": quick(), "seeds": (0, 1), "state_dir": tmp_path}
     killing, calls = calls_of(limit)
     with pytest.raises(Killed):

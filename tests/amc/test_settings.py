@@ -47,6 +47,7 @@ def test_accuracy_guaranteed_rewards_need_no_budget(reward):
         {"baseline_decay": -0.1},
         {"evaluation_examples": 0}, {"reconstruction_examples": 0}, {"patience": -1},
         {"seed": -1}, {"macs": 0.0}, {"max_sparsity": 1.0},
+        {"max_memory_mb": 0.0},
         {"max_dense_sparsity": -0.1},
     ],
 )  # fmt: skip

@@ -14,6 +14,7 @@ from tfcompress.amc.plan_kinds import Widths, fractions
 from tfcompress.amc.rewards import Evaluated
 from tfcompress.amc.settings import AmcConfig
 from tfcompress.channels import budgets
+from tfcompress.channels.copying import repaired_copy
 from tfcompress.channels.reconstruction import Reconstructor
 
 
@@ -48,7 +49,10 @@ class ChannelPlans:
         self._repair: Reconstructor | None = None
         if config.reconstruct:
             self._repair = Reconstructor(
-                layer_graph, dataset, num_examples=config.reconstruction_examples
+                layer_graph,
+                dataset,
+                num_examples=config.reconstruction_examples,
+                max_memory_mb=config.max_memory_mb,
             )
         self.notes = () if self._repair is None else self._repair.notes
         self.decisions = self._space.decisions
@@ -99,10 +103,9 @@ class ChannelPlans:
 
     def model(self, plan: graph.PruningPlan) -> keras.Model:
         """Return the repaired copy."""
-        candidate = graph.CandidateModel(self._graph, fold_constants=False)
-        weights = None if self._repair is None else self._repair.weights(plan)
-        candidate.assign(self.full(), weights)
-        return candidate.model
+        if self._repair is None:
+            return repaired_copy(self._graph, self.full(), {})
+        return self._repair.model(plan)
 
     def record(self, plan: graph.PruningPlan) -> dict[str, Any]:
         """Return the plan's own JSON form."""

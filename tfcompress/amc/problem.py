@@ -168,7 +168,10 @@ def make_problem(  # noqa: PLR0913 - what `search` and `compare` are called with
     task = task or data.Task.for_model(model, dataset)
     budget = budget or config.budget()
     judge: Any = evaluate or HeldOut(
-        dataset, task, num_examples=config.evaluation_examples
+        dataset,
+        task,
+        num_examples=config.evaluation_examples,
+        max_memory_mb=config.max_memory_mb,
     )
     known = Known()
     up = bool(getattr(judge, "higher_is_better", task.higher_is_better))

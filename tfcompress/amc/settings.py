@@ -64,6 +64,7 @@ class AmcConfig(Config):
     evaluation_examples: int = DEFAULT_EXAMPLES  # held-out images behind each reward
     reconstruct: bool = True  # refit by least squares what reads cut channels or zeros
     reconstruction_examples: int = 400  # training images that the fit is sampled from
+    max_memory_mb: float = 1024  # of the held-out images; as much again for the fit
     patience: int = 0  # stop after so many episodes without a better plan; 0: never
     seed: int = 0
 
@@ -116,7 +117,7 @@ class AmcConfig(Config):
             )
 
 
-_POSITIVE = ("actor_learning_rate", "critic_learning_rate")
+_POSITIVE = ("actor_learning_rate", "critic_learning_rate", "max_memory_mb")
 _COUNTS = (
     "round_to",
     "min_channels",
