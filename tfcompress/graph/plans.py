@@ -127,7 +127,7 @@ class PruningPlan:
             raise errors.PlanError(
                 f"This is not a pruning plan. Received: an object without a valid "
                 f"{error}. Pass a file that `PruningPlan.save` or "
-                "`tfcompress prune --save-plan` wrote."
+                "`tfcompress amc` wrote."
             ) from error
 
     def save(self, path: str | os.PathLike[str]) -> None:
