@@ -67,23 +67,26 @@ def measure(name: str, rounds: int, folder: str) -> dict[str, Any]:
         "teacher": forward(teacher, stream),
         "live": fitter(distill.Distiller(student(), teacher), stream),
     }
-    for work in works.values():
-        work()
-    times: dict[str, list[float]] = {kind: [] for kind in works}
-    for number in range(rounds):
-        kinds = list(works) if number % 2 else list(reversed(works))
-        for kind in kinds:
-            times[kind].append(timing.seconds(works[kind]))
-    alone = list(zip(times["cached"], times["student"], strict=True))
-    parts = zip(times["live"], times["student"], times["teacher"], strict=True)
-    both = [(live, student + teacher) for live, student, teacher in parts]
-    return {
-        "cached / student": timing.summary(alone, bound=CACHED_BOUND),
-        "live / (student + teacher)": timing.summary(both, bound=LIVE_BOUND),
-        "ms_per_step": {
-            kind: round(1000 * min(found) / STEPS, 1) for kind, found in times.items()
-        },
+    times = timing.turns(works, rounds)
+    found: dict[str, Any] = {}
+    for clock, label in enumerate(("", ", CPU time")):
+        student, cached, teacher, live = (
+            [seconds[clock] for seconds in times[kind]] for kind in works
+        )
+        alone = list(zip(cached, student, strict=True))
+        parts = zip(live, student, teacher, strict=True)
+        both = [(one, other + third) for one, other, third in parts]
+        found |= {
+            f"cached / student{label}": timing.summary(alone, bound=CACHED_BOUND),
+            f"live / (student + teacher){label}": timing.summary(
+                both, bound=LIVE_BOUND
+            ),
+        }
+    found["ms_per_step"] = {
+        kind: round(1000 * min(wall for wall, _ in seconds) / STEPS, 1)
+        for kind, seconds in times.items()
     }
+    return found
 
 
 def main() -> None:

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import pathlib
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -143,16 +142,7 @@ def variants(name: str) -> dict[str, Callable[[], object]]:
 
 def measure(name: str, rounds: int) -> dict[str, Any]:
     """Time all variants of one network in turns."""
-    works = variants(name)
-    for work in works.values():
-        work()
-    times: dict[str, list[tuple[float, float]]] = {kind: [] for kind in works}
-    for number in range(rounds):
-        kinds = list(works) if number % 2 else list(reversed(works))
-        for kind in kinds:
-            wall, cpu = time.perf_counter(), time.process_time()
-            works[kind]()
-            times[kind].append((time.perf_counter() - wall, time.process_time() - cpu))
+    times = timing.turns(variants(name), rounds)
     return {
         kind: {
             "ms_per_step": round(1000 * min(t[0] for t in found) / STEPS, 1),
