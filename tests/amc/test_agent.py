@@ -73,16 +73,6 @@ def test_later_actions_close_in_on_the_policy():
         assert agent.noise(episode) == pytest.approx(sigma)
 
 
-def test_the_baseline_is_a_moving_average_of_the_rewards():
-    """-1 sets it; then 0.75 * -1 + 0.25 * -0.2 = -0.8, then 0.75 * -0.8 = -0.6."""
-    agent = small_agent(baseline_decay=0.75)
-    seen = []
-    for reward in (-1.0, -0.2, 0.0):
-        agent.end_episode(reward)
-        seen.append(agent.baseline)
-    assert seen == pytest.approx([-1.0, -0.8, -0.6])
-
-
 def test_the_critic_learns_reward_less_baseline_at_the_end_of_an_episode():
     """With discount 0 the target is -0.3 + 0.5 = 0.2, so the first loss is nearly 0.04
     (the first values are near 0), and it goes away."""

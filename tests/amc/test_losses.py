@@ -37,6 +37,24 @@ def test_targets_add_what_the_target_networks_do_next():
     np.testing.assert_allclose(targets, [0.1 + 0.9 * next_value, 0.1])
 
 
+def test_rewards_are_scaled_after_the_baseline_is_subtracted():
+    """10 * (-0.3 + 0.4) at the end of an episode."""
+    targets = losses.critic_targets(
+        actor(), critic(), two_steps(), discount=0.9, baseline=-0.4, scale=10.0
+    )
+    assert targets[1] == pytest.approx(1.0)
+
+
+def test_without_discount_only_the_reward_counts():
+    """Whatever the target networks say: -0.3 + 0.4 at every step."""
+    wild = critic()
+    wild.flat[:] *= 100
+    targets = losses.critic_targets(
+        actor(), wild, two_steps(), discount=0.0, baseline=-0.4
+    )
+    np.testing.assert_allclose(targets, [0.1, 0.1])
+
+
 def test_nothing_is_carried_over_the_end_of_an_episode():
     """The second target does not change with the target networks."""
     wild = critic()

@@ -3,14 +3,19 @@
 1. Critic: the value of an action is what it brought, less the baseline b, and the value
    of what the target networks do next::
 
-       y = (r - b) + gamma * discount * Q'(s', mu'(s'))        loss = mean((Q - y)^2)
+       y = scale (r - b) + gamma * discount * Q'(s', mu'(s'))  loss = mean((Q - y)^2)
 
-   Every transition of an episode carries the episode's final reward, so that with
-   ``gamma = 1`` an action is worth ``(R - b)`` times the steps that are left.
+   Every transition of an episode carries the episode's final reward R.  With
+   ``gamma = 0``, our default, ``Q(s, a)`` is what R is on average after a in s: the
+   undiscounted return of a reward that comes once, at the end, learned without
+   bootstrapping.  With the paper's ``gamma = 1`` it is that times the steps that are
+   left, which has its optimum at the same actions, but is mostly a count of steps, and
+   the errors of all later values add up: on the toy problem of
+   ``tests/amc/test_toy_problem.py`` the agent is then worse than random search.
 2. Actor: follow the critic's slope, ``grad = mean(dQ/da * dmu/dparameters)``; written
    as the gradient of the loss ``-mean(Q(s, mu(s)))``, whose minimum is sought.
 
-Source: He et al., "AMC", ECCV 2018, equation 2; Silver et al., "Deterministic policy
+Source: He et al., "AMC", ECCV 2018, section 3.2; Silver et al., "Deterministic policy
 gradient algorithms", ICML 2014, theorem 1.
 """
 
@@ -37,13 +42,15 @@ def critic_targets(
     *,
     discount: float,
     baseline: float,
+    scale: float = 1.0,
 ) -> Array:
     """Return what the critic should have said, `[batch]`: rule 1."""
+    targets: Array = scale * (experience.reward_t - baseline)
+    if discount == 0:
+        return targets
     next_action = act(target_actor, experience.observation_t).output
     next_value = value(target_critic, experience.observation_t, next_action).output
-    targets: Array = (
-        experience.reward_t - baseline + discount * experience.discount_t * next_value
-    )
+    targets += discount * experience.discount_t * next_value
     return targets
 
 

@@ -56,7 +56,7 @@ class AmcConfig(Config):
     actor_learning_rate: float = 1e-4
     critic_learning_rate: float = 1e-3
     target_rate: float = 0.01  # of the soft update of the target networks, per update
-    discount: float = 1.0  # so that short-term rewards are not preferred
+    discount: float = 0.0  # of the next value: each reward is the plan's; the paper: 1
     batch_size: int = 64  # transitions of an update
     updates_per_decision: int = 3  # of an episode after the warm-up; the paper: 1
     replay_per_decision: int = 100  # transitions kept, times the decisions of a plan
