@@ -97,4 +97,4 @@ def _limit(budget: float | channels.Budget | None, total: int) -> int:
         )
         budget = float(budget.params or 0)
     require(budget > 0, "budget", budget, "in (0, 1] as a fraction, or above 1")
-    return min(int(budget * total + 1e-9) if budget <= 1 else int(budget), total)
+    return min(int(budget * total) if budget <= 1 else int(budget), total)
