@@ -43,6 +43,8 @@ class Reference:
         build: Makes it, untrained.
         cifar: Whether it learns CIFAR-10 (JPEG re-encoded); else Fashion-MNIST.
         epochs: Of its training.
+        more_epochs: Of a second cycle, which restarts the learning rate at half of its
+            height; 0: none. Source: I. Loshchilov and F. Hutter, "SGDR", ICLR 2017.
         weight_decay: Decoupled. 5e-3 is as strong as the usual 5e-4 that is added to
             the gradient, which a momentum of 0.9 multiplies by 10.
     """
@@ -50,11 +52,12 @@ class Reference:
     build: Callable[[], keras.Model]
     cifar: bool = True
     epochs: int = 14
+    more_epochs: int = 0
     weight_decay: float = 5e-3
 
-    def config(self) -> training.TrainConfig:
-        """Return the settings of the training."""
-        return training.TrainConfig(
+    def cycles(self) -> list[training.TrainConfig]:
+        """Return the settings of the training, cycle by cycle."""
+        first = training.TrainConfig(
             epochs=self.epochs,
             batch_size=128,
             optimizer="sgd",
@@ -63,6 +66,12 @@ class Reference:
             weight_decay=self.weight_decay,
             schedule="cosine",
         )
+        if not self.more_epochs:
+            return [first]
+        second = dataclasses.replace(
+            first, epochs=self.more_epochs, learning_rate=0.05, seed=1
+        )
+        return [first, second]
 
 
 def fashion_net() -> keras.Model:
@@ -75,6 +84,7 @@ NETWORKS: dict[str, Reference] = {
     "resnet_20": Reference(
         build=functools.partial(zoo.resnet, CIFAR, 10, momentum=BN_MOMENTUM),
         epochs=18,
+        more_epochs=12,
     ),
     "plain_20": Reference(
         build=functools.partial(zoo.plain, CIFAR, 10, momentum=BN_MOMENTUM)
@@ -103,15 +113,21 @@ def train(name: str, folder: str | None) -> dict[str, Any]:
     reference, dataset = NETWORKS[name], dataset_of(name, folder)
     model = reference.build()
     task = data.Task.for_model(model, dataset)
-    key = files.fingerprint(json.dumps(settings(name), sort_keys=True))
-    result = training.train(
-        model,
-        dataset,
-        config=reference.config(),
-        task=task,
-        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=_print(name))],
-        state_dir=HERE / "work" / f"reference-{name}-{key}",
-    )
+    history: dict[str, list[float]] = {}
+    seconds = 0.0
+    for number, config in enumerate(reference.cycles(), 1):
+        key = files.fingerprint(json.dumps(settings(name, number), sort_keys=True))
+        result = training.train(
+            model,
+            dataset,
+            config=config,
+            task=task,
+            callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=_print(name))],
+            state_dir=HERE / "work" / f"reference-{name}-{key}",
+        )
+        seconds += result.seconds
+        for label, values in result.history.items():
+            history[label] = [*history.get(label, []), *values]
     MODELS.mkdir(exist_ok=True)
     with files.replacing(MODELS / f"{name}.keras") as temporary:
         model.save(temporary)
@@ -125,19 +141,20 @@ def train(name: str, folder: str | None) -> dict[str, Any]:
         "accuracy": {split: round(value, 4) for split, value in accuracies.items()},
         "macs": cost.macs,
         "params": cost.params,
-        "seconds": round(result.seconds),
-        "history": {k: [round(x, 4) for x in v] for k, v in result.history.items()},
+        "seconds": round(seconds),
+        "history": {k: [round(x, 4) for x in v] for k, v in history.items()},
         "environment": environment(),
     }
 
 
-def settings(name: str) -> dict[str, Any]:
-    """Return what defines a training, as JSON values."""
+def settings(name: str, cycle: int | None = None) -> dict[str, Any]:
+    """Return what defines a training up to a cycle, by default all, as JSON values."""
     reference = NETWORKS[name]
+    cycles = [config.to_dict() for config in reference.cycles()[:cycle]]
     content = {
         "dataset": cifar10.NAME if reference.cifar else "fashion-mnist",
         "network": graph.cost(reference.build()).to_dict(),
-        "training": reference.config().to_dict(),
+        "training": cycles if len(cycles) > 1 else cycles[0],
     }
     return json.loads(json.dumps(content))  # type: ignore[no-any-return]
 
