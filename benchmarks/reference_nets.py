@@ -9,7 +9,8 @@ down to 0, flips and shifted crops.  Nothing was chosen by the test part; it is 
 once, at the end.
 
 A killed training goes on from its last epoch: the same command again.  A network that
-is already in the results, with the same settings, is left alone.
+is already in the results, with the same settings, is left alone; one that lacks only
+further cycles goes on from its committed weights.
 """
 
 from __future__ import annotations
@@ -111,11 +112,11 @@ def load(name: str) -> keras.Model:
 def train(name: str, folder: str | None) -> dict[str, Any]:
     """Train a network, write it, and return its record."""
     reference, dataset = NETWORKS[name], dataset_of(name, folder)
-    model = reference.build()
+    model, record, done = start(name)
     task = data.Task.for_model(model, dataset)
-    history: dict[str, list[float]] = {}
-    seconds = 0.0
-    for number, config in enumerate(reference.cycles(), 1):
+    history: dict[str, list[float]] = record.get("history", {})
+    seconds = float(record.get("seconds", 0))
+    for number, config in list(enumerate(reference.cycles(), 1))[done:]:
         key = files.fingerprint(json.dumps(settings(name, number), sort_keys=True))
         result = training.train(
             model,
@@ -145,6 +146,18 @@ def train(name: str, folder: str | None) -> dict[str, Any]:
         "history": {k: [round(x, 4) for x in v] for k, v in history.items()},
         "environment": environment(),
     }
+
+
+def start(name: str) -> tuple[keras.Model, dict[str, Any], int]:
+    """Return where a training begins: the network, its record, finished cycles.
+
+    The committed network counts if it has had just the first cycles of the settings.
+    """
+    record = files.read_json(RESULTS).get(name, {}) if RESULTS.exists() else {}
+    for done in range(len(NETWORKS[name].cycles()) - 1, 0, -1):
+        if record.get("settings") == settings(name, done):
+            return load(name), record, done
+    return NETWORKS[name].build(), {}, 0
 
 
 def settings(name: str, cycle: int | None = None) -> dict[str, Any]:
