@@ -24,7 +24,6 @@ from typing import Any, Literal
 
 import keras
 
-import tfcompress
 from tfcompress import errors, files
 from tfcompress.tflite import (
     exporting,
@@ -37,7 +36,7 @@ from tfcompress.tflite import (
 from tfcompress.tflite import metadata as notes
 from tfcompress.tflite.calibration import Batches, CalibrationStream
 
-_VERSIONED = ("tensorflow", "keras", "ai-edge-litert")
+_VERSIONED = ("tensorflow", "keras", "ai-edge-litert", "tfcompress")
 
 Inputs = Literal["float", "int8"]
 
@@ -174,7 +173,6 @@ def _note(
     recipe: str, inputs: str, num_examples: int, extra: Mapping[str, Any]
 ) -> dict[str, Any]:
     versions = {name: importlib.metadata.version(name) for name in _VERSIONED}
-    versions["tfcompress"] = tfcompress.__version__
     own: dict[str, Any] = {"recipe": recipe, "inputs": inputs, "versions": versions}
     if num_examples:
         own["calibration_examples"] = num_examples
