@@ -33,6 +33,7 @@ from benchmarks.timing import environment, paired, seconds, summary
 from tfcompress import channels, data, files, graph, tflite, zoo
 from tfcompress.amc import AmcConfig, CompressionEnvironment, DdpgAgent, HeldOut
 from tfcompress.amc.driver import learn, run_episode
+from tfcompress.amc.elastic import ElasticForward
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "amc_speed.json"
 EXAMPLES = 3000
@@ -248,11 +249,19 @@ def variants(name: str, rounds: int = 8) -> dict[str, Any]:
     model = NETWORKS[name]()
     run = Search(model, config())
     run.episode()
-    plan, ours = run.environment.plan, run.environment.model
+    plan = run.environment.plan
+    candidate = graph.CandidateModel(run.graph)
+    candidate.assign(plan)
+    ours = ElasticForward(candidate)
+    ours.keep(plan)
     pruned, _ = graph.prune_model(run.graph, plan)
     x, _ = arrays()
     found = {}
-    for label, work in _ways(run, pruned, x).items():
+    ways = {
+        "unpruned shape, removed weights zero": lambda: run.held_out(candidate.model),
+        **_ways(run, pruned, x),
+    }
+    for label, work in ways.items():
         row = paired(work, lambda: run.held_out(ours), rounds=rounds, bound=1.0)
         found[label] = {key: row[key] for key in ("ratio", "quartiles")}
     return found

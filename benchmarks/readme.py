@@ -130,6 +130,9 @@ def _training_rows(record: dict[str, Any]) -> Rows:
                     row["ratio"],
                     row["bound"],
                 )
+        row = rows["ours, bfloat16"]["wall"]
+        label = f"{network}: training step in bfloat16 / plain Keras 3"
+        yield label, row["ratio"], row["bound"]
 
 
 def _slimming_rows(record: dict[str, Any]) -> Rows:

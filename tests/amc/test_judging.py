@@ -141,3 +141,37 @@ def test_a_number_may_come_as_a_tensor():
     )
     _, infos = play(environment, [1.0, 1.0])
     assert infos[-1]["evaluated"].metric == 0.25
+
+
+class _Outputs:
+    """Judges whatever it is called with by the mean of its outputs."""
+
+    takes_functions = True
+
+    def __init__(self, x):
+        self.x, self.judged = x, []
+
+    def __call__(self, model):
+        self.judged.append(model)
+        return float(np.mean(model(self.x)))
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_what_takes_functions_judges_at_the_width_of_the_plan(groups):
+    """One function for all plans; a grouped convolution is judged at full shape."""
+    x = image = keras.Input((12, 12, 3))
+    x = keras.layers.Conv2D(8, 3, activation="relu", name="one")(x)
+    x = keras.layers.Conv2D(16, 3, groups=groups, name="two")(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    model = randomise(keras.Model(image, keras.layers.Dense(3)(x)))
+    evaluate = _Outputs(np.random.default_rng(0).normal(size=(4, 12, 12, 3)))
+    environment = CompressionEnvironment(
+        model, budget=Budget(macs=0.5), evaluate=evaluate, round_to=2
+    )
+    for action in (0.5, 0.8):
+        _, infos = play(environment, [action] * environment.num_decisions)
+        smaller, _ = graph.prune_model(model, environment.plan)
+        expected = float(np.mean(smaller(evaluate.x)))
+        assert infos[-1]["evaluated"].metric == pytest.approx(expected, rel=1e-4)
+    assert evaluate.judged[0] is evaluate.judged[1]
+    assert isinstance(evaluate.judged[0], keras.Model) == (groups == 2)

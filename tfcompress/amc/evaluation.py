@@ -5,7 +5,8 @@ done once: the examples are preprocessed once and kept as tensors (streamed wher
 would take too much memory), and the forward pass is compiled once per model, together
 with the counting where the metric is plain accuracy, on a twin whose batch
 normalizations run in one kernel (0.8 of the time, ResNet-20 and MobileNet).  A search
-assigns weights in place, so nothing is traced again.
+assigns weights in place, so nothing is traced again; where the graph allows, it has
+plans judged at their own width (`elastic`).
 
 ::
 
@@ -52,6 +53,8 @@ class HeldOut:
         seed: Of the choice of examples.
 
     Attributes:
+        takes_functions: It judges any function of a batch that has a model's `name` and
+            `outputs`, such as an `ElasticForward`.
         num_examples: How many examples decide.
         higher_is_better: Direction of the metric.
         notes: What a report should say about the choice.
@@ -69,6 +72,8 @@ class HeldOut:
         >>> held_out(keras.Model(image, image))
         1.0
     """
+
+    takes_functions = True
 
     def __init__(
         self,

@@ -1,4 +1,8 @@
-"""Judge plans with a user's `evaluate`, on one model whose weights are assigned."""
+"""Judge plans with an `evaluate`, on one model whose weights are assigned.
+
+A user's `evaluate` gets that model, of the original's shape.  `HeldOut` can do with a
+function, and gets one that computes no more than the plan leaves (`elastic`).
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ import keras
 import numpy as np
 
 from tfcompress import errors, graph
+from tfcompress.amc.elastic import ElasticForward, can_run
 
 Evaluate = Callable[[keras.Model], float]
 Repair = Callable[[graph.PruningPlan], graph.Weights]
@@ -39,12 +44,17 @@ class Judge:
             higher_is_better = bool(getattr(evaluate, "higher_is_better", True))
         self.higher_is_better = higher_is_better
         self._candidate: graph.CandidateModel | None = None
+        self._narrow: ElasticForward | None = None
 
     @property
     def candidate(self) -> graph.CandidateModel:
         """Return the model of all plans, built when it is first asked for."""
         if self._candidate is None:
             self._candidate = graph.CandidateModel(self._graph)
+            if getattr(self._evaluate, "takes_functions", False) and can_run(
+                self._graph
+            ):
+                self._narrow = ElasticForward(self._candidate)
         return self._candidate
 
     def __call__(self, plan: graph.PruningPlan) -> float:
@@ -55,10 +65,13 @@ class Judge:
         """
         repaired = None if self._repair is None else self._repair(plan)
         self.candidate.assign(plan, repaired)
-        return judged(self._evaluate, self.candidate.model)
+        if self._narrow is None:
+            return judged(self._evaluate, self.candidate.model)
+        self._narrow.keep(plan)
+        return judged(self._evaluate, self._narrow)
 
 
-def judged(evaluate: Evaluate, model: keras.Model) -> float:
+def judged(evaluate: Callable[[Any], float], model: Any) -> float:
     """Return what `evaluate` says of a model, if it is a finite number.
 
     Raises:

@@ -62,6 +62,7 @@ class CandidateModel:
 
     Attributes:
         model: The copy, always the same object: what was compiled from it stays valid.
+        layers: Its layers, by their names in the flattened model.
 
     Raises:
         ModelError: If the model cannot be traced.
@@ -85,12 +86,12 @@ class CandidateModel:
         self._folds = fold_constants
         nothing = np.zeros(self.graph.classes.root.size, bool)
         edits = bias_edits(self.graph, nothing) if fold_constants else {}
-        self.model, layers, _ = rebuild(self.graph.model, self.graph.flat, edits)
-        for name, layer in layers.items():
+        self.model, self.layers, _ = rebuild(self.graph.model, self.graph.flat, edits)
+        for name, layer in self.layers.items():
             copy_weights(self.graph, name, layer, kept=None, shifted={})
         self._variables = {
             (name, variable.name): variable
-            for name, layer in layers.items()
+            for name, layer in self.layers.items()
             if layer is not self.graph.layers[name]
             for variable in getattr(layer, "variables", ())
         }
