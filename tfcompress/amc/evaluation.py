@@ -12,6 +12,11 @@ plans judged at their own width (`elastic`).
 
     accuracy = sum of w over examples with argmax f(x) = y  /  sum of w
 
+Not kept: rejecting a plan on a part of the images.  Replayed on recorded answers
+(`benchmarks/amc_rejection.py`), it saves 43 % of the images on plans drawn at random,
+which only the warm-up judges, and nothing on plans near the best; and the rewards of
+rejected plans become less exact.
+
 Source: He et al., "AMC", ECCV 2018, section 4: 3,000 to 5,000 held-out images of the
 training set decide, without fine-tuning.  Never the test set.
 """
