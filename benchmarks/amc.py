@@ -118,8 +118,8 @@ STUDIES = {
     study.name: study
     for study in (
         Study(name="fashion_mnist", seeds=SEVERAL, guaranteed=True),
-        Study(name="resnet_20", seeds=SEVERAL),
-        Study(name="plain_20"),
+        Study(name="resnet_20", seeds=SEVERAL, tune_epochs=2),
+        Study(name="plain_20", tune_epochs=2),
         Study(name="mobilenet_v1"),
     )
 }

@@ -88,7 +88,7 @@ NETWORKS: dict[str, Reference] = {
         more_epochs=12,
     ),
     "plain_20": Reference(
-        build=functools.partial(zoo.plain, CIFAR, 10, momentum=BN_MOMENTUM)
+        build=functools.partial(zoo.plain, CIFAR, 10, momentum=BN_MOMENTUM), epochs=10
     ),
     "mobilenet_v1": Reference(
         build=functools.partial(
