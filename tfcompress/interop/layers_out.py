@@ -1,0 +1,208 @@
+"""Make the Keras 2 counterpart of a Keras 3 layer.
+
+Rules, the first that fits:
+
+1. A class that `custom_objects` names: it is made from the config as it is.
+2. A class with its own line in `_SPECIAL`.
+3. The class of the same name in tf_keras, its config translated (`configs`).  An
+   activation that Keras 2 lacks is computed after the layer, in TensorFlow operations.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+
+from tfcompress import errors
+from tfcompress.interop import activations, configs, legacy
+
+
+@dataclasses.dataclass(frozen=True)
+class Made:
+    """The counterpart of a layer: it, and what is applied to its output."""
+
+    layer: Any
+    after: tuple[Callable[[Any], Any], ...] = ()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Apply all of it."""
+        x = self.layer(*args, **kwargs)
+        for further in self.after:
+            x = further(x)
+        return x
+
+
+def make(layer: Any, name: str, custom_objects: Mapping[str, Any]) -> Made:
+    """Return the tf_keras counterpart of `layer`, its weights not yet set.
+
+    Raises:
+        ModelError: If there is none; the message names the layer.
+    """
+    after: tuple[Callable[[Any], Any], ...] = ()
+    function = getattr(layer, "activation", None)
+    config = {**layer.get_config(), "name": name}
+    own = activations.to_keras_2(function, custom_objects)
+    if function in _AFTER and not _holds_cell(layer):
+        config["activation"] = "linear"
+        after = _AFTER[function](f"{name}_activation")
+    elif callable(own) and own is not function and not _holds_cell(layer):
+        config["activation"] = "linear"
+        after = (own,)
+    return Made(counterpart(layer, config, custom_objects), after)
+
+
+def counterpart(layer: Any, config: dict[str, Any], custom: Mapping[str, Any]) -> Any:
+    """Return one tf_keras layer for one Keras 3 layer with the given config."""
+    kind = type(layer).__name__
+    if kind in custom:
+        return _custom(layer, config, custom[kind])
+    if not type(layer).__module__.startswith("keras."):
+        raise _unknown(layer)
+    original = layer.get_config()
+    for key, value in config.items():
+        if (
+            key == "activation" or key.endswith("_activation")
+        ) and value == original.get(key):
+            config[key] = _activation(layer, getattr(layer, key, value), custom)
+    special = _SPECIAL.get(kind)
+    if special is not None:
+        return special(layer, config, custom)
+    return _same_class(layer, config, custom)
+
+
+def _activation(layer: Any, function: Any, custom: Mapping[str, Any]) -> Any:
+    if function is None or isinstance(function, str):
+        return function
+    if isinstance(function, keras.layers.Layer):
+        return counterpart(function, function.get_config(), custom)
+    found = activations.to_keras_2(function, custom)
+    if found is None:
+        name = getattr(function, "__name__", function)
+        raise errors.ModelError(
+            "An activation has no equal in Keras 2. Received: layer "
+            f"{layer.name!r} with activation={name!r}. Pass custom_objects={{"
+            f"{name!r}: a function of TensorFlow operations}}."
+        )
+    return found
+
+
+def _holds_cell(layer: Any) -> bool:
+    return hasattr(layer, "cell") or hasattr(layer, "recurrent_activation")
+
+
+def _same_class(layer: Any, config: dict[str, Any], custom: Mapping[str, Any]) -> Any:
+    kit = legacy.tf_keras()
+    target = getattr(kit.layers, type(layer).__name__, None)
+    if target is None:
+        raise _unknown(layer)
+    arguments = configs.translated(config, target, kit, custom)
+    try:
+        return target(**arguments)
+    except (TypeError, ValueError) as error:
+        raise errors.ModelError(
+            f"Keras 2 does not make this layer. Received: layer {layer.name!r} "
+            f"({type(layer).__name__}): {str(error).splitlines()[0][:200]}. Pass "
+            f"custom_objects={{{type(layer).__name__!r}: your_tf_keras_layer}}."
+        ) from error
+
+
+def _unknown(layer: Any) -> errors.ModelError:
+    kind = type(layer).__name__
+    return errors.ModelError(
+        f"A layer has no counterpart in Keras 2. Received: layer {layer.name!r} of "
+        f"class {type(layer).__module__}.{kind}. Write it as a tf_keras.layers.Layer "
+        f"with the same weights and pass custom_objects={{{kind!r}: YourLayer}}."
+    )
+
+
+def _custom(layer: Any, config: dict[str, Any], target: Any) -> Any:
+    config["dtype"] = configs.dtype_name(layer.get_config().get("dtype"))
+    if not isinstance(target, type):
+        return target(config)
+    if not issubclass(target, legacy.tf_keras().layers.Layer):
+        raise errors.ModelError(
+            "A custom object is no Keras 2 layer. Received: custom_objects={"
+            f"{type(layer).__name__!r}: {target.__module__}.{target.__name__}}}. Pass "
+            "a subclass of tf_keras.layers.Layer."
+        )
+    return target.from_config(config)
+
+
+Custom = Mapping[str, Any]
+Special = Callable[[Any, dict[str, Any], Custom], Any]
+
+
+def _lambda(layer: Any, config: dict[str, Any], _: Custom) -> Any:
+    return legacy.tf_keras().layers.Lambda(
+        layer.function, arguments=config.get("arguments"), name=config["name"]
+    )
+
+
+def _leaky_relu(layer: Any, config: dict[str, Any], custom: Custom) -> Any:
+    config["alpha"] = config.pop("negative_slope")
+    return _same_class(layer, config, custom)
+
+
+def _time_distributed(layer: Any, config: dict[str, Any], custom: Custom) -> Any:
+    inner = counterpart(layer.layer, layer.layer.get_config(), custom)
+    return legacy.tf_keras().layers.TimeDistributed(inner, name=config["name"])
+
+
+def _bidirectional(layer: Any, config: dict[str, Any], custom: Custom) -> Any:
+    forward, backward = layer.forward_layer, layer.backward_layer
+    return legacy.tf_keras().layers.Bidirectional(
+        counterpart(forward, forward.get_config(), custom),
+        merge_mode=config["merge_mode"],
+        backward_layer=counterpart(backward, backward.get_config(), custom),
+        name=config["name"],
+    )
+
+
+def _rnn(layer: Any, config: dict[str, Any], custom: Custom) -> Any:
+    config["cell"] = counterpart(layer.cell, layer.cell.get_config(), custom)
+    return _same_class(layer, config, custom)
+
+
+def _stacked_cells(layer: Any, config: dict[str, Any], custom: Custom) -> Any:
+    config["cells"] = [
+        counterpart(cell, cell.get_config(), custom) for cell in layer.cells
+    ]
+    return _same_class(layer, config, custom)
+
+
+def _normalization(layer: Any, config: dict[str, Any], custom: Custom) -> Any:
+    config["mean"] = keras.ops.convert_to_numpy(layer.mean).reshape(-1)
+    config["variance"] = keras.ops.convert_to_numpy(layer.variance).reshape(-1)
+    return _same_class(layer, config, custom)
+
+
+_SPECIAL: Mapping[str, Special] = {
+    "Bidirectional": _bidirectional,
+    "Lambda": _lambda,
+    "LeakyReLU": _leaky_relu,
+    "Normalization": _normalization,
+    "RNN": _rnn,
+    "StackedRNNCells": _stacked_cells,
+    "TimeDistributed": _time_distributed,
+}
+
+WITHOUT_WEIGHTS = ("Normalization",)
+"""Layers whose constants went through the config."""
+
+
+def _relu6(name: str) -> tuple[Any, ...]:
+    return (legacy.tf_keras().layers.ReLU(6.0, name=name),)
+
+
+def _leaky(name: str) -> tuple[Any, ...]:
+    return (legacy.tf_keras().layers.LeakyReLU(alpha=0.2, name=name),)
+
+
+# Activations that Keras 2 has as layers, which TFMOT knows how to quantize.
+_AFTER: Mapping[Any, Callable[[str], tuple[Any, ...]]] = {
+    keras.activations.relu6: _relu6,
+    keras.activations.leaky_relu: _leaky,
+}
