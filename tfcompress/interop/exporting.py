@@ -18,8 +18,15 @@ from tfcompress.graph import reading
 from tfcompress.interop import layers_out, legacy, operations_out, weights, wrappers
 
 
-def export_model(model: keras.Model, custom_objects: Mapping[str, Any]) -> Any:
+def export_model(
+    model: keras.Model, custom_objects: Mapping[str, Any], *, in_parts: bool = False
+) -> Any:
     """Return the Keras 2 twin of a Keras 3 model, weights included.
+
+    Args:
+        model: A built functional or sequential model.
+        custom_objects: As in `keras2.to_keras2`.
+        in_parts: Make two convolutions of each SeparableConv2D.
 
     Raises:
         ModelError: If it has no graph, or a part of it has no counterpart.
@@ -37,7 +44,9 @@ def export_model(model: keras.Model, custom_objects: Mapping[str, Any]) -> Any:
         )
         if isinstance(call.layer, keras.layers.Layer):
             if call.name not in made:
-                made[call.name] = layers_out.make(call.layer, call.name, custom_objects)
+                split = in_parts and type(call.layer).__name__ == "SeparableConv2D"
+                make = layers_out.make_parts if split else layers_out.make
+                made[call.name] = make(call.layer, call.name, custom_objects)
             outputs = _apply(made[call.name], call, args, kwargs)
         else:
             outputs = operations_out.replay(
@@ -125,14 +134,21 @@ def _carry_out(flat: reading.FlatModel, made: Mapping[str, layers_out.Made]) -> 
         if call.name in done or call.name not in made or _keeps_constants(call.layer):
             continue
         done.add(call.name)
-        target = made[call.name].layer.weights
+        twin = made[call.name]
+        twin.layer.trainable = call.layer.trainable
+        if twin.pointwise is not None:
+            depthwise, *rest = call.layer.get_weights()
+            twin.layer.set_weights([depthwise])
+            twin.pointwise.set_weights(rest)
+            twin.pointwise.trainable = call.layer.trainable
+            continue
+        target = twin.layer.weights
         source = [
             (variable.path, keras.ops.convert_to_numpy(variable))
             for variable in call.layer.weights
         ]
         paths = [wrappers.path_of(weight) for weight in target]
         weights.carry(source, target, paths, layer=call.name)
-        made[call.name].layer.trainable = call.layer.trainable
 
 
 def _keeps_constants(layer: Any) -> bool:

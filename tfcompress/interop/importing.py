@@ -158,9 +158,11 @@ class _Importer:
         if isinstance(structure, Mapping):
             return {k: self._structure(v, function) for k, v in structure.items()}
         if isinstance(structure, list | tuple):
-            return type(structure)(self._structure(v, function) for v in structure) if (
-                type(structure) in (list, tuple)
-            ) else [self._structure(v, function) for v in structure]
+            return (
+                type(structure)(self._structure(v, function) for v in structure)
+                if (type(structure) in (list, tuple))
+                else [self._structure(v, function) for v in structure]
+            )
         return function(structure)
 
 

@@ -143,7 +143,8 @@ def _custom(layer: Any, target: Any, name: str) -> Any:
             f"{type(layer).__name__!r}: {target.__module__}.{target.__name__}}}. Pass "
             "a subclass of keras.Layer (`import keras`, not tf_keras)."
         )
-    return target.from_config(config)
+    make: Any = target
+    return make.from_config(config)
 
 
 Custom = Mapping[str, Any]

@@ -22,10 +22,14 @@ from tfcompress.interop import activations, configs, legacy
 
 @dataclasses.dataclass(frozen=True)
 class Made:
-    """The counterpart of a layer: it, and what is applied to its output."""
+    """The counterpart of a layer: it, and what is applied to its output.
+
+    `pointwise` is the second layer with weights, of a separable convolution in parts.
+    """
 
     layer: Any
     after: tuple[Callable[[Any], Any], ...] = ()
+    pointwise: Any = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Apply all of it."""
@@ -52,6 +56,40 @@ def make(layer: Any, name: str, custom_objects: Mapping[str, Any]) -> Made:
         config["activation"] = "linear"
         after = (own,)
     return Made(counterpart(layer, config, custom_objects), after)
+
+
+PART = "{}_depthwise_part"
+"""Name of the depthwise convolution that `make_parts` makes of a layer."""
+
+
+def make_parts(layer: Any, name: str, custom_objects: Mapping[str, Any]) -> Made:
+    """Return a SeparableConv2D as a depthwise and a pointwise convolution.
+
+    TFMOT would split the layer itself, under names that may be taken already.
+    """
+    shared = {"data_format": layer.data_format, "dtype": layer.dtype_policy}
+    depthwise = keras.layers.DepthwiseConv2D(
+        layer.kernel_size,
+        strides=layer.strides,
+        padding=layer.padding,
+        depth_multiplier=layer.depth_multiplier,
+        dilation_rate=layer.dilation_rate,
+        use_bias=False,
+        depthwise_regularizer=layer.depthwise_regularizer,
+        **shared,
+    )
+    pointwise = keras.layers.Conv2D(
+        layer.filters,
+        1,
+        activation=layer.activation,
+        use_bias=layer.use_bias,
+        kernel_regularizer=layer.pointwise_regularizer,
+        bias_regularizer=layer.bias_regularizer,
+        **shared,
+    )
+    first = make(depthwise, PART.format(name), custom_objects)
+    second = make(pointwise, name, custom_objects)
+    return Made(first.layer, (second,), second.layer)
 
 
 def counterpart(layer: Any, config: dict[str, Any], custom: Mapping[str, Any]) -> Any:
@@ -128,7 +166,8 @@ def _custom(layer: Any, config: dict[str, Any], target: Any) -> Any:
             f"{type(layer).__name__!r}: {target.__module__}.{target.__name__}}}. Pass "
             "a subclass of tf_keras.layers.Layer."
         )
-    return target.from_config(config)
+    make: Any = target
+    return make.from_config(config)
 
 
 Custom = Mapping[str, Any]

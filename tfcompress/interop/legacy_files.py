@@ -20,14 +20,16 @@ import h5py
 import keras
 
 from tfcompress import errors
-from tfcompress.interop import legacy, placeholders as standing_in, wrappers
+from tfcompress.interop import legacy, wrappers
+from tfcompress.interop import placeholders as standing_in
 
 PathLike = str | os.PathLike[str]
 
 _H5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _UNKNOWN = re.compile(
     r"(?:Unknown (?:layer|object|activation function|initializer|regularizer|"
-    r"constraint)|Could not locate (?:class|function)):? '([^']+)'"
+    r"constraint)|Could not locate (?:class|function)|"
+    r"Cannot deserialize object of type):? ['`]([^'`]+)['`]"
 )
 
 
@@ -207,6 +209,11 @@ def _explained(path: pathlib.Path, error: Exception) -> errors.ModelError:
             "The file needs a custom object that is not known. Received: "
             f"{path} with {unknown[1]!r}. Write it for Keras 3 and pass "
             f"custom_objects={{{unknown[1]!r}: YourClass}}."
+        )
+    if path.suffix == ".keras" and "quantize_layer" in str(error):
+        return errors.ModelError(
+            "Keras 2 cannot load its own .keras file of a quantization-aware model. "
+            f"Received: {path} ({_first_line(error)}). Save the model as .h5 instead."
         )
     return errors.ModelError(
         f"Keras 2 cannot load this file. Received: {path} ({_first_line(error)}). "

@@ -105,7 +105,7 @@ def _softmax(call: _Call) -> Any:
 
 
 def _gelu(call: _Call) -> Any:
-    return tf.nn.gelu(call.all[0], approximate=call.setting("approximate", True))
+    return tf.nn.gelu(call.all[0], approximate=call.setting("approximate"))
 
 
 def _reduction(function: Callable[..., Any]) -> Any:

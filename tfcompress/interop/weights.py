@@ -37,7 +37,9 @@ def carry(source: Pairs, target: Any, paths: Sequence[str], *, layer: str) -> No
     wanted = [_last(path) for path in paths]
     given = [_last(path) for path, _ in source]
     if _DEPTHWISE in set(wanted) ^ set(given) and "pointwise_kernel" not in given:
-        wanted, given = ([_RENAMED.get(n, n) for n in names] for names in (wanted, given))
+        wanted, given = (
+            [_RENAMED.get(n, n) for n in names] for names in (wanted, given)
+        )
     if len(set(wanted)) == len(wanted) and sorted(wanted) == sorted(given):
         by_name = dict(zip(given, source, strict=True))
         values = [by_name[name][1] for name in wanted]
