@@ -70,8 +70,8 @@ def refuse(left_out: Mapping[str, str]) -> None:
     if left_out:
         listed = "; ".join(f"{name} ({why})" for name, why in left_out.items())
         raise errors.ModelError(
-            f"TFMOT's quantization-aware training does not know {len(left_out)} layers. "
-            f"Received: {listed[:600]}. Leave them outside, in float, with "
+            "TFMOT's quantization-aware training does not know these layers. Received: "
+            f"{listed[:600]}. Leave them outside, in float, with "
             "`skip_unsupported=True`."
         )
 

@@ -18,7 +18,7 @@ from tfcompress import errors
 
 _ANY = object()
 
-# Entries that only one side knows, and the values under which a layer computes the same.
+# Entries that only one side knows, and the values that change nothing.
 NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "activity_regularizer": (None,),
     "antialias": (False,),
@@ -41,6 +41,7 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "key_shape": (_ANY,),
     "lora_alpha": (_ANY,),  # without a rank there is no LoRA
     "lora_rank": (None,),
+    "noise_shape": (None,),
     "pad_to_aspect_ratio": (False,),
     "quantization_config": (None,),
     "query_shape": (_ANY,),
@@ -56,6 +57,7 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "softmax_robust_masking": (False,),
     "sparse": (False,),
     "time_major": (False,),
+    "trainable": (_ANY,),  # is set afterwards
     "use_cudnn": (_ANY,),
     "use_gate": (False,),
     "value_range": (_ANY,),
@@ -105,7 +107,7 @@ def _is_neutral(key: str, value: Any) -> bool:
 
 def _arguments(target: type) -> set[str]:
     """Return every argument that the constructors of a class and its bases take."""
-    names: set[str] = {"name", "trainable", "dtype"}
+    names: set[str] = set()
     for base in target.__mro__:
         if "__init__" not in vars(base) or base is object:
             continue

@@ -113,7 +113,8 @@ def copied(model: keras.Model) -> keras.Model:
 
 
 def _apply(made: layers_out.Made, call: reading.Call, args: Any, kwargs: Any) -> Any:
-    kept = {k: v for k, v in kwargs.items() if v is not None}
+    # Keras 3 records `training` for each call and lets the model's own override it.
+    kept = {k: v for k, v in kwargs.items() if v is not None and k != "training"}
     states = kept.pop("initial_state", None)
     if states is not None:
         kept["initial_state"] = list(tree.flatten(states))

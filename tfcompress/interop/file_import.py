@@ -143,10 +143,10 @@ def _relative_error(got: Sequence[Any], wanted: Sequence[Any]) -> float:
     """Return the largest difference relative to the largest value.
 
     Example:
-        >>> _relative_error([np.array([1.0, 4.0])], [np.array([1.0, 5.0])])
-        0.2
+        >>> _relative_error([np.array([1.0, 3.0])], [np.array([1.0, 4.0])])
+        0.25
     """
     return max(
-        float(np.max(np.abs(a - b)) / (np.max(np.abs(b)) + 1e-12))
+        float(np.max(np.abs(a - b)) / max(np.max(np.abs(b)), 1e-12))
         for a, b in zip(got, wanted, strict=True)
     )

@@ -31,6 +31,7 @@ _UNKNOWN = re.compile(
     r"constraint)|Could not locate (?:class|function)|"
     r"Cannot deserialize object of type):? ['`]([^'`]+)['`]"
 )
+_LAYER = re.compile(r'"class_name": "([^"]+)", "config": \{"name"')
 
 
 def load(
@@ -61,7 +62,7 @@ def load(
                 safe_mode=not allow_lambda,
             )
         except Exception as error:  # Keras raises many kinds for one broken file
-            raise _explained(path, error) from error
+            raise _explained(path, text, custom_objects, error) from error
 
 
 def load_weights(model: Any, path: PathLike) -> None:
@@ -202,13 +203,16 @@ def _scopes(text: str) -> Iterator[None]:
         yield
 
 
-def _explained(path: pathlib.Path, error: Exception) -> errors.ModelError:
-    unknown = _UNKNOWN.search(str(error))
+def _explained(
+    path: pathlib.Path, text: str, known: Mapping[str, Any], error: Exception
+) -> errors.ModelError:
+    said = _UNKNOWN.search(str(error))
+    unknown = said[1] if said else _unknown_layer(text, known)
     if unknown:
         return errors.ModelError(
             "The file needs a custom object that is not known. Received: "
-            f"{path} with {unknown[1]!r}. Write it for Keras 3 and pass "
-            f"custom_objects={{{unknown[1]!r}: YourClass}}."
+            f"{path} with {unknown!r}. Write it for Keras 3 and pass "
+            f"custom_objects={{{unknown!r}: YourClass}}, or `--import` its module."
         )
     if path.suffix == ".keras" and "quantize_layer" in str(error):
         return errors.ModelError(
@@ -219,6 +223,18 @@ def _explained(path: pathlib.Path, error: Exception) -> errors.ModelError:
         f"Keras 2 cannot load this file. Received: {path} ({_first_line(error)}). "
         "Copy it again; if only its weights are sound, pass architecture=model."
     )
+
+
+def _unknown_layer(text: str, known: Mapping[str, Any]) -> str | None:
+    """Return the first layer class of a file that nobody here has heard of."""
+    kit = legacy.tf_keras()
+    models = ("Functional", "Sequential", "Model", *wrappers.ALL)
+    operations = ("TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod")
+    for name in _LAYER.findall(text):
+        own = name in known or name in models or name in operations
+        if not own and not hasattr(kit.layers, name):
+            return str(name)
+    return None
 
 
 def _first_line(error: Exception) -> str:
