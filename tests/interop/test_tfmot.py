@@ -36,7 +36,7 @@ def network(*, seed: int = 0) -> keras.Model:
     keras.utils.set_random_seed(seed)
     kit = keras.layers
     inputs = keras.Input((8, 8, 1), name="picture")
-    x = kit.Conv2D(4, 3, padding="same", use_bias=False)(inputs)
+    x = kit.Conv2D(4, 3, padding="same", use_bias=False, name="first")(inputs)
     x = kit.ReLU()(kit.BatchNormalization()(x))
     y = kit.BatchNormalization()(kit.Conv2D(4, 3, padding="same")(x))
     x = kit.ReLU()(x + y)
@@ -63,7 +63,9 @@ def test_keras_2_trains_as_keras_3_does(dataset):
     back = exporting.copied(model)
     exporting.carry_back(back, {x.name: wrappers.bare(x) for x in twin.layers})
     for a, b in zip(back.weights, ours.weights, strict=True):
-        np.testing.assert_allclose(a.numpy(), b.numpy(), atol=2e-5)
+        # Keras 2 averages the unbiased variance of a batch, n / (n - 1) of ours.
+        rtol = 3e-4 if "moving_variance" in a.path else 0
+        np.testing.assert_allclose(a.numpy(), b.numpy(), atol=2e-5, rtol=rtol)
     moved = network().get_weights()[0]
     assert np.max(np.abs(back.get_weights()[0] - moved)) > 1e-3
 
@@ -88,13 +90,16 @@ def test_quantization_aware_training(dataset, tmp_path):
     x = np.random.default_rng(1).normal(size=(64, 8, 8, 1)).astype("float32")
     aware = np.asarray(result.legacy_model(x, training=False))
     plain = np.asarray(result.model(x, training=False))
-    assert snr_db(run(x), aware) > 35
+    step = np.min(np.diff(np.unique(run(x))))  # of the output's 256 levels
+    assert np.max(np.abs(run(x) - aware)) < 1.5 * step  # rounded the other way, at most
+    assert np.mean(np.abs(run(x) - aware) < 0.5 * step) > 0.8
     assert 10 < snr_db(run(x), plain) < 60  # 8 bits apart
-    moved = [
-        float(np.max(np.abs(a - b)))
-        for a, b in zip(result.model.get_weights(), before, strict=True)
-    ]
-    assert min(moved) > 0  # every weight came back, the separable layer's too
+    moved = {
+        variable.path: float(np.max(np.abs(variable.numpy() - then)))
+        for variable, then in zip(result.model.weights, before, strict=True)
+        if not variable.path.endswith("bias")  # before a norm, it has no gradient
+    }
+    assert min(moved.values()) > 0  # every weight came back, the separable layer's too
     assert type(result.model.layers[-2]) is type(model.layers[-2])
 
 
@@ -132,7 +137,7 @@ def test_pruning(dataset):
         for variable in result.model.trainable_variables
         if len(variable.shape) > 1
     }
-    assert kernels["conv2d/kernel"] == pytest.approx(0.75, abs=0.03)
+    assert kernels["first/kernel"] == pytest.approx(0.75, abs=0.03)
     assert kernels["inside/kernel"] == pytest.approx(0.75, abs=0.03)
     assert kernels["scores/kernel"] == pytest.approx(0.75, abs=0.06)
     assert kernels["separable/depthwise_kernel"] == 0  # TFMOT prunes the pointwise one
@@ -180,13 +185,13 @@ def test_activations_that_tfmot_quantizes(activation, taken):
 
 
 def test_wrong_arguments(dataset):
-    with pytest.raises(TypeError, match="nothing to train with.*int"):
+    with pytest.raises(TypeError, match=r"nothing to train with.*int"):
         interop.tfmot_quantize(network(), 3)
-    with pytest.raises(ValueError, match="own settings.*config"):
+    with pytest.raises(ValueError, match=r"own settings.*config"):
         interop.tfmot_quantize(network(), lambda _: None, config=CONFIG)
-    with pytest.raises(TypeError, match="no schedule of TFMOT.*0.5"):
+    with pytest.raises(TypeError, match=r"no schedule of TFMOT.*0\.5"):
         interop.tfmot_prune(network(), dataset, schedule=0.5)
-    with pytest.raises(errors.ModelError, match="not in the model.*'nowhere'"):
+    with pytest.raises(errors.ModelError, match=r"not in the model.*'nowhere'"):
         interop.tfmot_prune(
             network(),
             dataset,
