@@ -82,7 +82,7 @@ def accuracy(parts: list[dict[str, Any]]) -> str:
 
 
 def latency(parts: list[dict[str, Any]]) -> str:
-    """Write the median latency, and its ratio to the float file's of the same minute."""
+    """Write the median latency, and its ratio to the float file's."""
     times = [part["latency"] for part in parts]
     median = statistics.median(time["p50_ms"] for time in times)
     ratio = statistics.median(time["to_float"] for time in times)

@@ -1,8 +1,7 @@
-"""TensorFlow Model Optimization on the reference networks: what ours is compared with.
+"""TensorFlow Model Optimization on the reference networks, to compare ours with.
 
     python -m benchmarks.tfmot_baselines qat fashion_mnist --seeds 0 1 2
-    python -m benchmarks.tfmot_baselines prune resnet_20 --sparsity 0.5 0.75 0.9 \\
-        --cifar10 FOLDER
+    python -m benchmarks.tfmot_baselines prune resnet_20 --cifar10 FOLDER
 
 Both start from the committed weights of `benchmarks.reference_nets` and see what
 `training.train` would see with the same `TrainConfig`: the same batches in the same
