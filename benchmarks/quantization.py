@@ -15,7 +15,7 @@ shared machine speeds up and slows down.  Nothing was chosen by the test part.
 The step of training is measured apart: the four kinds of step take turns on the same
 batches, with the same optimizer and no metrics.
 
-A part that is in ``benchmarks/results/quantization_NAME.json`` with the same settings is
+A part that is in ``benchmarks/results/quantization_NAME.json``, same settings, is
 not measured again: the same command goes on where a killed one stopped.
 """
 
