@@ -140,8 +140,7 @@ class Bench:
 
     def finetuned(self, config: TrainConfig) -> tuple[bytes, dict[str, Any]]:
         """Train on in float, then quantize: what the steps alone give."""
-        copy = keras.models.clone_model(self.model)
-        copy.set_weights(self.model.get_weights())
+        copy = self._copy()
         result = training.train(copy, self.dataset, config=config, task=self.task)
         made = tflite.convert(
             copy, "int8", calibration=baselines.calibration(self.dataset)
@@ -150,6 +149,11 @@ class Bench:
             "accuracy": self._accuracy(copy),
             "seconds": round(result.seconds, 1),
         }
+
+    def _copy(self) -> keras.Model:
+        copy = keras.models.clone_model(self.model)
+        copy.set_weights(self.model.get_weights())
+        return copy
 
     def _accuracy(self, model: keras.Model) -> dict[str, float]:
         return {
@@ -199,7 +203,7 @@ class Bench:
     def _fits(self) -> dict[str, Callable[[], object]]:
         config = baselines.finetuning()
         stream = self.dataset.train(config.batch_size).take(STEPS).cache()
-        model, task = self.model, self.task
+        model, task = self._copy(), self.task  # the fast twin trains its weights
         aware, _ = quantize.quantize_aware(model)
         twin = interop.to_keras2(model)
         known = annotating.outside(twin)
