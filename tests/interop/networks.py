@@ -244,6 +244,14 @@ def embedding():
     return tf_keras.Model(tokens, layers.SimpleRNN(3)(x))
 
 
+def stateful():
+    """Its batch is fixed, as its states are kept from call to call."""
+    inputs = tf_keras.Input(batch_shape=(3, 5, 2))
+    x = layers.LSTM(4, stateful=True, dropout=0.2, recurrent_dropout=0.1)(inputs)
+    x = layers.AlphaDropout(0.3, seed=1)(layers.Dropout(0.5, seed=7)(x))
+    return tf_keras.Model(inputs, x)
+
+
 def attention():
     def build(x):
         y = layers.MultiHeadAttention(2, 3)(x, x)
@@ -283,6 +291,7 @@ ALL = (
     arithmetic,
     recurrent,
     embedding,
+    stateful,
     attention,
     decorated,
 )

@@ -49,6 +49,7 @@ def network(*, seed: int = 0) -> keras.Model:
     return randomise(keras.Model(inputs, outputs))
 
 
+@pytest.mark.slow
 def test_keras_2_trains_as_keras_3_does(dataset):
     """Same batches, rates, momentum and decay: the same weights, up to rounding."""
     model = network()

@@ -67,6 +67,67 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
 }
 
 
+def make(
+    layer: Any,
+    target: type | None,
+    config: Mapping[str, Any],
+    kit: Any,
+    custom_objects: Mapping[str, Any],
+) -> Any:
+    """Make a layer of the class `target`, its config translated.
+
+    Args:
+        layer: The other side's layer.
+        target: The class of its counterpart; None: there is none.
+        config: Its ``get_config()``, activations translated already.
+        kit: ``keras`` or ``tf_keras``, whose class `target` is.
+        custom_objects: Initializers and their like by class name.
+
+    Raises:
+        ModelError: If there is no such class, or it does not take the settings.
+    """
+    if target is None:
+        raise without_counterpart(layer, kit)
+    try:
+        return target(**translated(config, target, kit, custom_objects))
+    except (TypeError, ValueError) as error:
+        kind = type(layer).__name__
+        raise errors.ModelError(
+            f"{kit.__name__} does not make this layer. Received: layer {layer.name!r} "
+            f"({kind}): {str(error).splitlines()[0][:200]}. Pass custom_objects={{"
+            f"{kind!r}: your_layer_of_{kit.__name__}}}."
+        ) from error
+
+
+def without_counterpart(layer: Any, kit: Any) -> errors.ModelError:
+    """Return the error for a layer whose class the other side does not have."""
+    kind, base = type(layer).__name__, f"{kit.__name__}.layers.Layer"
+    return errors.ModelError(
+        f"A layer has no counterpart in {kit.__name__}. Received: layer {layer.name!r} "
+        f"of class {type(layer).__module__}.{kind}. Write it as a {base} with the same "
+        f"weights and pass custom_objects={{{kind!r}: YourLayer}}."
+    )
+
+
+def from_custom(layer: Any, target: Any, config: dict[str, Any], kit: Any) -> Any:
+    """Make a layer of the user's class, or by the user's function of the config.
+
+    Raises:
+        ModelError: If the class is no layer of `kit`.
+    """
+    config["dtype"] = dtype_name(config.get("dtype"))
+    if not isinstance(target, type):
+        return target(config)
+    if not issubclass(target, kit.layers.Layer):
+        raise errors.ModelError(
+            f"A custom object is no layer of {kit.__name__}. Received: "
+            f"{type(layer).__name__!r}: {target.__module__}.{target.__name__}. Pass a "
+            f"subclass of {kit.__name__}.layers.Layer."
+        )
+    chosen: Any = target
+    return chosen.from_config(config)
+
+
 def translated(
     config: Mapping[str, Any],
     target: type,

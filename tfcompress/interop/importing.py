@@ -44,13 +44,7 @@ class _Importer:
 
     def model(self, model: Any) -> keras.Model:
         """Return the twin of one model, nested ones included."""
-        if not getattr(model, "_nodes_by_depth", None):
-            raise errors.ModelError(
-                "The model has no graph to read. Received: "
-                f"{type(model).__name__} {model.name!r}, subclassed or not built. "
-                "Rebuild it as functional: `x = tf_keras.Input(shape); "
-                "tf_keras.Model(x, model.call(x))`."
-            )
+        _require_graph(model)
         self._taken = {layers_in.safe_name(layer.name) for layer in model.layers}
         tensors: dict[int, Any] = {}
         inputs = self._structure(model._nested_inputs, _input)  # noqa: SLF001
@@ -164,6 +158,16 @@ class _Importer:
                 else [self._structure(v, function) for v in structure]
             )
         return function(structure)
+
+
+def _require_graph(model: Any) -> None:
+    if not getattr(model, "_nodes_by_depth", None):
+        raise errors.ModelError(
+            "The model has no graph to read. Received: "
+            f"{type(model).__name__} {model.name!r}, subclassed or not built. "
+            "Rebuild it as functional: `x = tf_keras.Input(shape); "
+            "tf_keras.Model(x, model.call(x))`."
+        )
 
 
 class _Leaf:

@@ -58,10 +58,12 @@ def counterpart(layer: Any, custom_objects: Mapping[str, Any]) -> Any:
     kind = type(layer).__name__
     name = safe_name(layer.name)
     if kind in custom_objects:
-        return _custom(layer, custom_objects[kind], name)
+        config = dict(getattr(layer, "config_of_file", layer.get_config()))
+        config["name"] = name
+        return configs.from_custom(layer, custom_objects[kind], config, keras)
     special = _SPECIAL.get(kind)
     if special is None and not _is_keras_2(layer):
-        raise _unknown(layer)
+        raise configs.without_counterpart(layer, keras)
     config = {**layer.get_config(), "name": name}
     for key, value in config.items():
         if key == "activation" or key.endswith("_activation"):
@@ -110,41 +112,7 @@ def _same_class(
     name: str = "",
 ) -> Any:
     target = getattr(keras.layers, name or type(layer).__name__, None)
-    if target is None:
-        raise _unknown(layer)
-    arguments = configs.translated(config, target, keras, custom_objects)
-    try:
-        return target(**arguments)
-    except (TypeError, ValueError) as error:
-        raise errors.ModelError(
-            f"Keras 3 does not make this layer. Received: layer {layer.name!r} "
-            f"({type(layer).__name__}): {str(error).splitlines()[0][:200]}. Pass "
-            f"custom_objects={{{type(layer).__name__!r}: your_keras_3_layer}}."
-        ) from error
-
-
-def _unknown(layer: Any) -> errors.ModelError:
-    kind = type(layer).__name__
-    return errors.ModelError(
-        f"A layer has no counterpart in Keras 3. Received: layer {layer.name!r} of "
-        f"class {type(layer).__module__}.{kind}. Write it as a keras.Layer with the "
-        f"same weights and pass custom_objects={{{kind!r}: YourLayer}}."
-    )
-
-
-def _custom(layer: Any, target: Any, name: str) -> Any:
-    config = {**getattr(layer, "config_of_file", layer.get_config()), "name": name}
-    config["dtype"] = configs.dtype_name(config.get("dtype"))
-    if not isinstance(target, type):
-        return target(config)
-    if not issubclass(target, keras.layers.Layer):
-        raise errors.ModelError(
-            "A custom object is no Keras 3 layer. Received: custom_objects={"
-            f"{type(layer).__name__!r}: {target.__module__}.{target.__name__}}}. Pass "
-            "a subclass of keras.Layer (`import keras`, not tf_keras)."
-        )
-    make: Any = target
-    return make.from_config(config)
+    return configs.make(layer, target, config, keras, custom_objects)
 
 
 Custom = Mapping[str, Any]

@@ -96,9 +96,10 @@ def counterpart(layer: Any, config: dict[str, Any], custom: Mapping[str, Any]) -
     """Return one tf_keras layer for one Keras 3 layer with the given config."""
     kind = type(layer).__name__
     if kind in custom:
-        return _custom(layer, config, custom[kind])
+        original = {**config, "dtype": layer.get_config().get("dtype")}
+        return configs.from_custom(layer, custom[kind], original, legacy.tf_keras())
     if not type(layer).__module__.startswith("keras."):
-        raise _unknown(layer)
+        raise configs.without_counterpart(layer, legacy.tf_keras())
     original = layer.get_config()
     for key, value in config.items():
         if (
@@ -134,40 +135,7 @@ def _holds_cell(layer: Any) -> bool:
 def _same_class(layer: Any, config: dict[str, Any], custom: Mapping[str, Any]) -> Any:
     kit = legacy.tf_keras()
     target = getattr(kit.layers, type(layer).__name__, None)
-    if target is None:
-        raise _unknown(layer)
-    arguments = configs.translated(config, target, kit, custom)
-    try:
-        return target(**arguments)
-    except (TypeError, ValueError) as error:
-        raise errors.ModelError(
-            f"Keras 2 does not make this layer. Received: layer {layer.name!r} "
-            f"({type(layer).__name__}): {str(error).splitlines()[0][:200]}. Pass "
-            f"custom_objects={{{type(layer).__name__!r}: your_tf_keras_layer}}."
-        ) from error
-
-
-def _unknown(layer: Any) -> errors.ModelError:
-    kind = type(layer).__name__
-    return errors.ModelError(
-        f"A layer has no counterpart in Keras 2. Received: layer {layer.name!r} of "
-        f"class {type(layer).__module__}.{kind}. Write it as a tf_keras.layers.Layer "
-        f"with the same weights and pass custom_objects={{{kind!r}: YourLayer}}."
-    )
-
-
-def _custom(layer: Any, config: dict[str, Any], target: Any) -> Any:
-    config["dtype"] = configs.dtype_name(layer.get_config().get("dtype"))
-    if not isinstance(target, type):
-        return target(config)
-    if not issubclass(target, legacy.tf_keras().layers.Layer):
-        raise errors.ModelError(
-            "A custom object is no Keras 2 layer. Received: custom_objects={"
-            f"{type(layer).__name__!r}: {target.__module__}.{target.__name__}}}. Pass "
-            "a subclass of tf_keras.layers.Layer."
-        )
-    make: Any = target
-    return make.from_config(config)
+    return configs.make(layer, target, config, kit, custom)
 
 
 Custom = Mapping[str, Any]
