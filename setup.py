@@ -18,6 +18,7 @@ INSTALL_REQUIRES = [
     "dm-env>=1.6,<2",
     "filelock>=3.16,<4",
     "flatbuffers>=24.3,<27",
+    "h5py>=3.11,<4",
     "jinja2>=3.1,<4",
     "keras>=3.13,<3.16",
     "matplotlib>=3.9,<4",

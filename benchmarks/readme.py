@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from benchmarks import amc_figures
+from benchmarks import amc_figures, quantization_figures
 from benchmarks.slimming_figures import table
 from tfcompress import files
 
@@ -88,6 +88,13 @@ def amc() -> str:
             commands,
         ]
     )
+
+
+def quantization() -> str:
+    """Write the tables of all networks that were quantized."""
+    found = quantization_figures.records().values()
+    commands = ", ".join(f"`{record['command']}`" for record in found)
+    return "\n\n".join([quantization_figures.table(), commands])
 
 
 def speed() -> str:
@@ -168,6 +175,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "demo": demo,
     "slimming": slimming,
     "amc": amc,
+    "quantization": quantization,
     "speed": speed,
     "families": families,
 }

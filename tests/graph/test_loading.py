@@ -133,7 +133,10 @@ def test_h5_without_a_model_says_how_to_migrate(tmp_path):
     path = tmp_path / "only.weights.h5"
     conv_bn_net().save_weights(path)
 
-    assert "save_weights" in refused(path)
+    message = refused(path)
+
+    assert f"tfcompress import {path} -o model.keras" in message
+    assert "--architecture" in message
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -23,6 +23,7 @@ DONE, FAILED, USAGE, CHECK_FAILED, NO_DEVICE, INTERRUPTED = 0, 1, 2, 3, 4, 130
 # In the order of a model's path, which is the order of `--help`.
 COMMANDS = (
     "demo",
+    "import",
     "inspect",
     "slim",
     "amc",
@@ -36,6 +37,9 @@ COMMANDS = (
 )
 
 
+_FILES = {"import": "import_model"}  # where a command's name is a word of Python
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are asked for."""
 
@@ -47,8 +51,9 @@ class LazyGroup(click.Group):
         """Import the file of one command."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"tfcompress.cli.{cmd_name}")
-        command: click.Command = getattr(module, cmd_name)
+        name = _FILES.get(cmd_name, cmd_name)
+        module = importlib.import_module(f"tfcompress.cli.{name}")
+        command: click.Command = getattr(module, name)
         return command
 
 

@@ -57,6 +57,21 @@ def tflite_file(record: Record) -> None:
         _table(key.capitalize(), ("name", "type", "shape"), tensors)
 
 
+def imported(record: Record) -> None:
+    """Show what was read, what was written, and how far both models are apart."""
+    error = record["relative_error"]
+    rows = [
+        ("source", record["source"]),
+        ("layers", number(record["layers"])),
+        ("params", number(record["params"])),
+        ("relative difference", "not compared" if error is None else f"{error:.1e}"),
+    ]
+    rows += [(f"{kind} taken off", str(n)) for kind, n in record["wrappers"].items()]
+    _table(f"Imported {record['name']}", ("what", "value"), rows)
+    written = pathlib.Path(record["output"])
+    state.emit(f"wrote {written} and {written.with_suffix('.json').name}")
+
+
 def stage(record: Record, *written: pathlib.Path) -> None:
     """Show what one stage came to, before and after if it made a model."""
     if "before" in record:

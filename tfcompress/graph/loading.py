@@ -33,9 +33,9 @@ _UNKNOWN_OBJECT = re.compile(
     r"object|activation|initializer|regularizer|constraint)[^:']*:?) '([^']+)'"
 )
 _MIGRATE = (
-    "Load it with the tf_keras it was made with (`TF_USE_LEGACY_KERAS=1`), save its "
-    "weights with `model.save_weights('w.weights.h5')`, build the same network with "
-    "Keras 3, load the weights into it, and `model.save('model.keras')`."
+    "Import it with `tfcompress import {path} -o model.keras` or "
+    "`interop.from_keras2({path!r})`; a file of weights alone needs the network too "
+    "(`--architecture`, `architecture=`)."
 )
 
 
@@ -73,7 +73,7 @@ def load_model(
 no_such.keras. Check the path.
     """
     for name in imports:
-        _import_module(name)
+        import_module(name)
     if isinstance(source, str | os.PathLike):
         model = _read(pathlib.Path(source), allow_lambda=allow_lambda)
     else:
@@ -135,7 +135,8 @@ def _check_file(path: pathlib.Path) -> None:
     if path.is_dir():
         raise errors.ModelError(
             f"This is a folder, not a model file. Received: {path}. Keras 3 does not "
-            "load SavedModel folders; save the model with `model.save('model.keras')`."
+            "load SavedModel folders; save the model with `model.save('model.keras')`, "
+            f"or import one of Keras 2 with `tfcompress import {path} -o model.keras`."
         )
     if not path.exists():
         raise errors.ModelError(
@@ -195,7 +196,7 @@ def _explained(path: pathlib.Path, error: Exception) -> errors.ModelError:
     if _is_keras_2(path):
         return errors.ModelError(
             f"This file was written by Keras 2 and Keras 3 cannot load it. Received: "
-            f"{path} ({_first_line(error)}). {_MIGRATE}"
+            f"{path} ({_first_line(error)}). {_MIGRATE.format(path=str(path))}"
         )
     unknown = _UNKNOWN_OBJECT.search(text)
     if unknown:
@@ -207,7 +208,7 @@ def _explained(path: pathlib.Path, error: Exception) -> errors.ModelError:
     if path.suffix in _H5_SUFFIXES:
         return errors.ModelError(
             f"Keras 3 cannot load this legacy HDF5 file. Received: {path} "
-            f"({_first_line(error)}). {_MIGRATE}"
+            f"({_first_line(error)}). {_MIGRATE.format(path=str(path))}"
         )
     return errors.ModelError(
         f"The .keras file is damaged. Received: {path} ({_first_line(error)}). "
@@ -224,7 +225,12 @@ def _is_keras_2(path: pathlib.Path) -> bool:
         return b'"keras_version": "2.' in archive.read("metadata.json")
 
 
-def _import_module(name: str) -> None:
+def import_module(name: str) -> None:
+    """Import a module that registers custom objects, also from the current folder.
+
+    Raises:
+        ModelError: If it cannot be imported.
+    """
     here = os.getcwd()
     if here not in sys.path:  # a console script does not look in the current folder
         sys.path.insert(0, here)

@@ -76,8 +76,7 @@ def _check_type(model: Any) -> None:
     if module.startswith("tf_keras") or _has_keras_2_base(model):
         raise errors.ModelError(
             f"This is a Keras 2 model, and tfcompress works on Keras 3. Received: "
-            f"{kind}. Build the same network with `import keras` (not tf_keras), copy "
-            "the weights with `new.set_weights(old.get_weights())`, and pass that."
+            f"{kind}. Pass `interop.from_keras2(model)`."
         )
     raise errors.ModelError(
         f"This is not a Keras model. Received: {kind}. Pass a built keras.Model."

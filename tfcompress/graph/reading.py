@@ -129,9 +129,8 @@ def _refuse_keras_2(model: Any) -> None:
         if base.__module__.startswith(("tf_keras", "tensorflow.python.keras")):
             raise errors.ModelError(
                 "This is a Keras 2 model. Received: "
-                f"{type(model).__module__}.{type(model).__name__}. Rebuild it with "
-                "`keras` 3 from the same code and load its `.weights.h5`, or load its "
-                "legacy `.h5` file with `keras.models.load_model`."
+                f"{type(model).__module__}.{type(model).__name__}. Pass "
+                "`interop.from_keras2(model)`."
             )
 
 

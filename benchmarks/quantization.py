@@ -1,0 +1,278 @@
+"""What quantization-aware training is worth, ours and TFMOT's, from the same weights.
+
+    python -m benchmarks.quantization fashion_mnist --seeds 0 1 2
+    python -m benchmarks.quantization resnet_20 --cifar10 FOLDER
+    python -m benchmarks.quantization mobilenet_v1 --cifar10 FOLDER
+    python -m benchmarks.quantization table
+
+Design.  Every arm starts from the committed weights of a reference network.  Those that
+train do it for the same steps with the same batches, augmentation, learning rates,
+momentum and weight decay (`tfmot_baselines.finetuning`); "fine-tuned" is the float
+network after such a training, so that what the steps alone give is seen.  Every file is
+converted, run on the whole test part, and timed in turns with the float file, because a
+shared machine speeds up and slows down.  Nothing was chosen by the test part.
+
+The step of training is measured apart: the four kinds of step take turns on the same
+batches, with the same optimizer and no metrics.
+
+A part that is in ``benchmarks/results/quantization_NAME.json``, same settings, is
+not measured again: the same command goes on where a killed one stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import statistics
+import tempfile
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+
+import android_bench
+from benchmarks import quantization_figures, reference_nets, timing
+from benchmarks import tfmot_baselines as baselines
+from tfcompress import data, graph, interop, quantize, tflite, training
+from tfcompress.interop import annotating, legacy_training
+from tfcompress.training import TrainConfig, schedules, updates
+
+NETWORKS = tuple(reference_nets.NETWORKS)
+STEPS = 20  # of one measured fit
+ROUNDS = 9
+LATENCY_ROUNDS = 3
+
+
+class Bench:
+    """One network, its data, and the results so far."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.dataset = baselines.limited(options.part, options)
+        self.model = reference_nets.load(options.part)
+        self.task = data.Task.for_model(self.model, self.dataset)
+        self.parts = baselines.Parts(
+            options.results / f"quantization_{options.part}.json",
+            command=f"python -m benchmarks.quantization {options.part}",
+        )
+        self.parts.record.setdefault("dataset", self.dataset.name)
+        self.float_file = tflite.convert(self.model).content
+
+    def run(self) -> None:
+        """Measure every arm that is missing, then the steps."""
+        for name, arm in UNTRAINED.items():
+            self._arm(name, {}, lambda arm=arm: arm(self))
+        for seed in self.options.seeds:
+            config = baselines.finetuning(epochs=self.options.epochs, seed=seed)
+            for name, arm in TRAINED.items():
+                self._arm(
+                    f"{name}-{seed}",
+                    {"training": config.to_dict()},
+                    lambda arm=arm, config=config: arm(self, config),
+                )
+        if not self.options.no_steps:
+            self.parts.measure(
+                "steps",
+                {"steps": STEPS, "rounds": self.options.rounds},
+                lambda: {"ratios": self.step_times()},
+            )
+
+    def _arm(
+        self,
+        key: str,
+        settings: Mapping[str, Any],
+        work: Callable[[], tuple[bytes, dict[str, Any]]],
+    ) -> None:
+        def measured() -> dict[str, Any]:
+            content, facts = work()
+            figures = baselines.file_figures(content, self.dataset, self.task)
+            return facts | figures | {"latency": self.latency(content)}
+
+        whole = {**settings, "data": self.dataset.fingerprint}
+        found = self.parts.measure(key, whole, measured)
+        print(
+            f"{self.options.part} {key}: file {found['file_accuracy']['test']:.4f}, "
+            f"{found['size_bytes']:,} bytes, {found['latency']['p50_ms']} ms",
+            flush=True,
+        )
+
+    def calibrated(self, **settings: Any) -> tuple[bytes, dict[str, Any]]:
+        """Quantize after training."""
+        made = tflite.convert(
+            self.model,
+            "int8",
+            calibration=baselines.calibration(self.dataset),
+            **settings,
+        )
+        return made.content, {}
+
+    def four_bits(self, **settings: Any) -> tuple[bytes, dict[str, Any]]:
+        """Quantize after training, the weights of every layer to 4 bits."""
+        kernels = {
+            name: "int8_w4"
+            for name, layer in graph.trace(self.model).layers.items()
+            if hasattr(layer, "kernel") or hasattr(layer, "depthwise_kernel")
+        }
+        return self.calibrated(precision=kernels, **settings)
+
+    def aware(
+        self, config: TrainConfig, **settings: Any
+    ) -> tuple[bytes, dict[str, Any]]:
+        """Train by ours."""
+        whole = quantize.QuantizeConfig(**config.to_dict(), **settings)
+        result = quantize.train_quantized(
+            self.model, self.dataset, config=whole, task=self.task
+        )
+        content = tflite.convert(result.model).content
+        return content, {
+            "accuracy": self._accuracy(result.model),
+            "seconds": round(result.training.seconds, 1),
+            "outside": dict(result.report.float_layers),
+        }
+
+    def tfmot(self, config: TrainConfig) -> tuple[bytes, dict[str, Any]]:
+        """Train by TFMOT's."""
+        result, record = baselines.quantized(
+            self.model, self.dataset, config, task=self.task
+        )
+        kept = ("accuracy", "seconds", "outside")
+        return result.content or b"", {key: record[key] for key in kept}
+
+    def finetuned(self, config: TrainConfig) -> tuple[bytes, dict[str, Any]]:
+        """Train on in float, then quantize: what the steps alone give."""
+        copy = self._copy()
+        result = training.train(copy, self.dataset, config=config, task=self.task)
+        made = tflite.convert(
+            copy, "int8", calibration=baselines.calibration(self.dataset)
+        )
+        return made.content, {
+            "accuracy": self._accuracy(copy),
+            "seconds": round(result.seconds, 1),
+        }
+
+    def _copy(self) -> keras.Model:
+        copy = keras.models.clone_model(self.model)
+        copy.set_weights(self.model.get_weights())
+        return copy
+
+    def _accuracy(self, model: keras.Model) -> dict[str, float]:
+        return {
+            split: round(
+                data.evaluate_model(
+                    model, self.dataset, split=split, task=self.task
+                ).value,
+                4,
+            )
+            for split in ("validation", "test")
+        }
+
+    def latency(self, content: bytes) -> dict[str, Any]:
+        """Return the host's median latency, and its ratio to the float file's."""
+        with tempfile.TemporaryDirectory() as folder:
+            path, other = pathlib.Path(folder, "a.tflite"), pathlib.Path(folder, "f")
+            other = other.with_suffix(".tflite")
+            path.write_bytes(content)
+            other.write_bytes(self.float_file)
+            pairs = [(_p50(path), _p50(other)) for _ in range(LATENCY_ROUNDS)]
+        return {
+            "p50_ms": round(statistics.median(a for a, _ in pairs), 4),
+            "to_float": round(statistics.median(a / b for a, b in pairs), 3),
+            "rounds": LATENCY_ROUNDS,
+        }
+
+    def step_times(self) -> dict[str, Any]:
+        """Return the four steps' times, each against what it is compared with."""
+        times = timing.turns(self._fits(), self.options.rounds)
+        best = {kind: min(t[0] for t in found) for kind, found in times.items()}
+        ratios = {
+            f"{kind} / {base}": {
+                clock: timing.summary(
+                    [
+                        (a[index], b[index])
+                        for a, b in zip(times[kind], times[base], strict=True)
+                    ],
+                    bound=bound,
+                )
+                for index, clock in enumerate(("wall", "cpu"))
+            }
+            for kind, base, bound in COMPARED
+        }
+        milliseconds = {k: round(1000 * s / STEPS, 1) for k, s in best.items()}
+        return {"ms_per_step": milliseconds, **ratios}
+
+    def _fits(self) -> dict[str, Callable[[], object]]:
+        config = baselines.finetuning()
+        stream = self.dataset.train(config.batch_size).take(STEPS).cache()
+        model, task = self._copy(), self.task  # the fast twin trains its weights
+        aware, _ = quantize.quantize_aware(model)
+        twin = interop.to_keras2(model)
+        known = annotating.outside(twin)
+        theirs = annotating.quantize(interop.to_keras2(model), known)
+        for legacy in (twin, theirs):
+            legacy_training.compile_like(legacy, config, task, steps=10**6)
+        ours = {
+            "keras, ours": training.accelerate(model),
+            "qat, ours": training.accelerate(aware),
+        }
+        for one in ours.values():
+            optimizer = updates.fuse(schedules.optimizer(config, steps=10**6))
+            one.compile(optimizer, task.loss(), jit_compile=False)
+        every = {**ours, "tf_keras": twin, "qat, tfmot": theirs}
+        return {
+            kind: lambda one=one: one.fit(stream, verbose=0, shuffle=False)
+            for kind, one in every.items()
+        }
+
+
+COMPARED = (
+    ("qat, ours", "qat, tfmot", 1.0),
+    ("qat, ours", "keras, ours", 1.31),  # TFMOT's ratio of CPU times
+    ("qat, tfmot", "tf_keras", 1.31),
+)
+
+Content = tuple[bytes, dict[str, Any]]
+
+UNTRAINED: dict[str, Callable[[Bench], Content]] = {
+    "float": lambda bench: (
+        bench.float_file,
+        {"accuracy": bench._accuracy(bench.model)},  # noqa: SLF001 - the table's own
+    ),
+    "ptq": lambda bench: bench.calibrated(),
+    "ptq_equalized": lambda bench: bench.calibrated(equalize=True),
+    "ptq_improved": lambda bench: bench.calibrated(equalize=True, correct_bias=True),
+    "ptq_per_tensor": lambda bench: bench.calibrated(per_channel=False),
+    "ptq_per_tensor_improved": lambda bench: bench.calibrated(
+        per_channel=False, equalize=True, correct_bias=True
+    ),
+    "ptq_w4": lambda bench: bench.four_bits(),
+    "ptq_w4_improved": lambda bench: bench.four_bits(equalize=True, correct_bias=True),
+}
+
+TRAINED: dict[str, Callable[[Bench, TrainConfig], Content]] = {
+    "finetuned": lambda bench, config: bench.finetuned(config),
+    "qat": lambda bench, config: bench.aware(config),
+    "qat_tfmot": lambda bench, config: bench.tfmot(config),
+    "qat_per_tensor": lambda bench, config: bench.aware(config, per_channel=False),
+    "qat_w4": lambda bench, config: bench.aware(config, recipe="int8_w4"),
+}
+
+
+def _p50(path: pathlib.Path) -> float:
+    run = android_bench.benchmark(path, max_seconds=5.0)
+    return float(run.latency.p50_ms)
+
+
+def main() -> None:
+    """Run the study of a network, or show what has been measured."""
+    parser = baselines.arguments(str(__doc__).splitlines()[0])
+    parser.add_argument("part", choices=(*NETWORKS, "table"))
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--no-steps", action="store_true", help="leave the steps out")
+    options = parser.parse_args()
+    if options.part != "table":
+        Bench(options).run()
+    print(quantization_figures.table(options.results))
+
+
+if __name__ == "__main__":
+    main()

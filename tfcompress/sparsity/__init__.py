@@ -1,0 +1,1 @@
+"""Magnitude pruning of single weights while training: same shape, zeros inside."""
