@@ -135,8 +135,6 @@ def _quantized(
 ) -> bytes:
     types = _convert._types_pb2  # noqa: SLF001 - where the converter keeps them
     wide = recipe == "int16x8"
-    if wide:
-        calibrated = low_bit_weights.edited(calibrated, _symmetric)
     border = {"float": tf.float32, "int8": tf.int16 if wide else tf.int8}[inputs]
     with captured_output.logged(_LOG):
         made = _convert.mlir_quantize(
@@ -149,18 +147,30 @@ def _quantized(
             output_data_type=border,
             denylisted_nodes=nodes,
         )
-    return bytes(made)
+    return low_bit_weights.edited(made, _as_16_bits) if wide else bytes(made)
 
 
-def _symmetric(model: Any) -> None:
-    """Widen every calibrated range so that its 16-bit zero point is 0, as must be."""
-    for tensor in (tensor for graph in model.subgraphs for tensor in graph.tensors):
-        ranges = tensor.quantization
-        if ranges is None or ranges.min is None or ranges.max is None:
-            continue
-        largest = np.maximum(np.abs(ranges.min), np.abs(ranges.max))
-        ranges.max = largest.astype(np.float32)
-        ranges.min = (-largest * (32768 / 32767)).astype(np.float32)
+def _as_16_bits(model: Any) -> None:
+    """Give a 16-bit file what its kernels want: zero points of 0, biases of 64 bits.
+
+    The quantizer rounds a zero point half-way between 0 and -1 to either.
+    """
+    from ai_edge_litert import schema_py_generated as generated
+
+    types = generated.TensorType
+    for graph in model.subgraphs:
+        for tensor in graph.tensors:
+            ranges = tensor.quantization
+            if tensor.type == types.INT16 and ranges and ranges.zeroPoint is not None:
+                ranges.zeroPoint = np.zeros_like(ranges.zeroPoint)
+        for operator in graph.operators:
+            used = [graph.tensors[i] for i in operator.inputs if i >= 0]
+            for bias in used[2:3] if used[0].type == types.INT16 else ():
+                buffer = model.buffers[bias.buffer]
+                if bias.type == types.INT32 and buffer.data is not None:
+                    bias.type = types.INT64
+                    data = np.asarray(buffer.data, np.uint8).view(np.int32)
+                    buffer.data = data.astype(np.int64).view(np.uint8)
 
 
 def _refuse_lost(floats: set[str], layers: Mapping[int, set[str]]) -> None:
