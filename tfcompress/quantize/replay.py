@@ -46,12 +46,9 @@ def batches(
     Raises:
         DataError: If there are none, or they do not fit the model's inputs.
     """
-    tensors = keras.tree.flatten(functional_graph(model).input)
-    names = [tensor._keras_history.operation.name for tensor in tensors]  # noqa: SLF001 - the InputLayer's name
     seen = 0
     for batch in examples:
-        arrays = _ordered(batch, names)
-        _check(model, arrays, tensors)
+        arrays = ordered(model, batch)
         count = len(arrays[0])
         step = min(at_most or count, count) or 1
         for start in range(0, count, step):
@@ -65,10 +62,20 @@ def batches(
         )
 
 
-def _ordered(batch: Batch, names: Sequence[str]) -> list[Any]:
+def ordered(model: keras.Model, batch: Batch) -> list[Any]:
+    """Return a batch as one array per input, in the model's order.
+
+    Raises:
+        DataError: If it does not fit the model's inputs.
+    """
+    tensors = keras.tree.flatten(functional_graph(model).input)
+    names = [tensor._keras_history.operation.name for tensor in tensors]  # noqa: SLF001 - the InputLayer's name
     if isinstance(batch, Mapping) and set(batch) == set(names):
-        return [np.asarray(batch[name]) for name in names]
-    return [np.asarray(array) for array in keras.tree.flatten(batch)]
+        arrays = [np.asarray(batch[name]) for name in names]
+    else:
+        arrays = [np.asarray(array) for array in keras.tree.flatten(batch)]
+    _check(model, arrays, tensors)
+    return arrays
 
 
 def _check(model: keras.Model, arrays: Sequence[Any], tensors: Sequence[Any]) -> None:

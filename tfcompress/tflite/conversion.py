@@ -160,7 +160,9 @@ def convert(  # noqa: PLR0913 (one call for the whole stage)
         twin, known, recipe, stream, inputs=inputs, options=options
     )
     note = _note(recipe, inputs, stream.num_examples, metadata or {})
-    content = notes.embed(made.content, note, inputs=known.inputs, outputs=known.outputs)
+    content = notes.embed(
+        made.content, note, inputs=known.inputs, outputs=known.outputs
+    )
     found = inspection.inspect(content)
     left = _not_wanted(found, made.kept_float)
     _refuse_float_operators(left, recipe, allow_float_ops=allow_float_ops)
@@ -209,9 +211,7 @@ def _note(
     return {**extra, **own}
 
 
-def _not_wanted(
-    found: inspection.Inspection, kept: tuple[int, ...]
-) -> tuple[str, ...]:
+def _not_wanted(found: inspection.Inspection, kept: tuple[int, ...]) -> tuple[str, ...]:
     """Return the operators in float that no layer was kept in float for."""
     borders = ("QUANTIZE", "DEQUANTIZE") if kept else ()
     return tuple(
