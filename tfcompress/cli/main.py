@@ -28,6 +28,7 @@ COMMANDS = (
     "amc",
     "prune",
     "distill",
+    "sensitivity",
     "convert",
     "verify",
     "benchmark",

@@ -252,7 +252,8 @@ class _Solver:
             axes = tuple(i for i, n in enumerate(atoms.shape) if n == 1)
             reduced = scaled.max(axis=axes, keepdims=True)
             np.maximum.at(largest, self._root[atoms].ravel(), reduced.ravel())
-        return largest[roots]
+        found: Array = largest[roots]
+        return found
 
     def _scale(self, weight: ScaledWeight) -> Array:
         scale: Array = 1.0 / self.factor[self._root[weight.makes]]

@@ -1,10 +1,10 @@
 """Mixed precision: keep the layers that lose most in a higher precision.
 
 1. `sensitivity` ranks the layers by what quantizing each alone costs.
-2. The ``k`` worst layers go up to the higher precision, the others stay: one choice for
-   each ``k`` that the budget allows.
-3. The smallest ``k`` whose **combined** choice, measured on held-out data, loses at most
-   `max_drop` wins. It is found by bisection, since each measurement may be a
+2. The ``k`` worst layers go up to the higher precision, the others stay: one choice
+   for each ``k`` that the budget allows.
+3. The smallest ``k`` whose **combined** choice, measured on held-out data, loses at
+   most `max_drop` wins. It is found by bisection, since each measurement may be a
    conversion; what is returned has been measured itself.
 
 Without `max_drop` the budget alone decides: as many of the worst layers go up as fit.
@@ -13,6 +13,7 @@ Without `max_drop` the budget alone decides: as many of the worst layers go up a
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -22,13 +23,12 @@ from tfcompress import data, errors
 from tfcompress.channels import Budget
 from tfcompress.config import require
 from tfcompress.quantize import precision as precisions
+from tfcompress.quantize.progress import LayerProgress, Report
 from tfcompress.quantize.sensitivity import RANKED_BY, Sensitivity, sensitivity
 from tfcompress.quantize.simulation import REST, Simulation
 
 Judge = Callable[[Mapping[str, str]], float]
 """Returns the metric of the model under a precision map."""
-
-Progress = Callable[[dict[str, Any]], None]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -104,7 +104,7 @@ def mixed(  # noqa: PLR0913 - one call for the whole method
     task: data.Task | None = None,
     num_examples: int = 1000,
     calibration_examples: int = 500,
-    progress: Progress | None = None,
+    progress: Report | None = None,
 ) -> MixedPrecision:
     """Choose a precision for each layer: the worst ones go up until it holds.
 
@@ -148,7 +148,7 @@ def mixed(  # noqa: PLR0913 - one call for the whole method
     if judge is None:
         judge = _simulated(model, dataset, task, recipe, calibration_examples)
     search = _Search(
-        weights={layer.layer: layer.weights for layer in found.layers},
+        weights=precisions.quantized_layers(model),
         order=[layer.layer for layer in found.ranked(rank_by)],
         levels=(recipe, higher),
         limit=_limit(budget, found),
@@ -236,7 +236,7 @@ class _Search:
         limit: float | None,
         drop: Callable[[float], float],
         judge: Judge,
-        progress: Progress | None,
+        progress: Report | None,
     ) -> None:
         self._weights = weights
         self._order = order
@@ -314,8 +314,17 @@ class _Search:
         if count not in self.values:
             self.values[count] = self._judge(self.choice(count))
             if self._progress is not None:
-                self._progress({"step": "mixed", "raised": count, **self.rows()[-1]})
+                self._progress(self._place(count))
         return self._drop(self.values[count])
+
+    def _place(self, count: int) -> LayerProgress:
+        drop = self._drop(self.values[count])
+        return LayerProgress(
+            what="choice",
+            done=len(self.values),
+            total=2 + math.ceil(math.log2(max(2, self._most()))),
+            note=f"{count} of {len(self._order)} in {self._higher}: drop {drop:.4f}",
+        )
 
     def _unreachable(self, max_drop: float, most: int) -> errors.BudgetError:
         best = min(self.values, key=lambda count: self._drop(self.values[count]))
@@ -324,6 +333,6 @@ class _Search:
             f"No choice of layers{within} loses as little as wanted. Received: "
             f"max_drop={max_drop:g}; the least reached is "
             f"{self._drop(self.values[best]):.4g} with {best} of {len(self._order)} "
-            f"layers in {self._higher} ({self.bytes_of(best)} bytes of weights; at most "
-            f"{most} layers fit). Allow more, or use quantization-aware training."
+            f"layers in {self._higher} ({self.bytes_of(best)} bytes of weights; at "
+            f"most {most} layers fit). Allow more, or use quantization-aware training."
         )

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
@@ -25,6 +25,7 @@ from tfcompress import data
 from tfcompress.config import require
 from tfcompress.data import evaluation
 from tfcompress.quantize import precision as precisions
+from tfcompress.quantize.progress import LayerProgress, Report
 from tfcompress.quantize.simulation import Simulation
 
 CEILING_DB = 200.0  # reported where nothing changes; JSON has no infinity
@@ -108,7 +109,7 @@ def sensitivity(  # noqa: PLR0913 - one call for the whole study
     calibration_examples: int = 500,
     batch_size: int = 64,
     per_channel: bool = True,
-    progress: Callable[[dict[str, Any]], None] | None = None,
+    progress: Report | None = None,
 ) -> Sensitivity:
     """Rank the layers by the loss of quantizing each alone.
 
@@ -124,7 +125,7 @@ def sensitivity(  # noqa: PLR0913 - one call for the whole study
         calibration_examples: Training examples that set the ranges.
         batch_size: Examples at a time; changes speed and memory only.
         per_channel: One weight scale per output channel; else one per kernel.
-        progress: Told ``{"layer", "done", "total"}`` after each batch.
+        progress: Told a `LayerProgress` after each batch.
 
     Raises:
         ConfigError: If the precision is none that quantizes.
@@ -202,13 +203,13 @@ class _Study:
         self,
         batches: Iterator[Any],
         total: int,
-        progress: Callable[[dict[str, Any]], None] | None,
+        progress: Report | None,
     ) -> Iterator[Any]:
         """Pass the batches on and say how far it is."""
         for number, batch in enumerate(batches, start=1):
             yield batch
             if progress is not None:
-                progress({"step": "sensitivity", "done": number, "total": total})
+                progress(LayerProgress(what="sensitivity", done=number, total=total))
 
     def layer(
         self, name: str, found: data.Evaluation, whole: data.Evaluation
@@ -258,8 +259,3 @@ def _divergence(exact: Mapping[str, Any], other: Mapping[str, Any]) -> float:
     return float(
         sum((np.exp(log) * (log - other[name])).sum() for name, log in exact.items())
     )
-
-
-def worst(layers: Sequence[LayerSensitivity], by: str) -> list[str]:
-    """Return the names of the layers, the worst first."""
-    return [layer.layer for layer in sorted(layers, key=lambda one: -one.badness(by))]

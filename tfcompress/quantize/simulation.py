@@ -4,8 +4,8 @@ Compiled once: the weights of a layer are assigned in place, rounded or not, and
 number of steps of its output is a variable, 0 for float.  What is switched:
 
 * a layer with quantized weights: its kernels per output channel (symmetric), and its
-  output after the activation that the file fuses (asymmetric, range of the calibration),
-  or before one that it does not fuse, such as softmax;
+  output after the activation that the file fuses, or before one that it does not fuse,
+  such as softmax (asymmetric, range of the calibration);
 * everything else ("the rest"): inputs, sums, averages and activations that stand alone,
   all together.
 
