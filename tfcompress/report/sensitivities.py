@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from tfcompress.report import formats
 from tfcompress.report.reading import Reader
 from tfcompress.report.records import Run, Stage
 
@@ -106,7 +107,8 @@ def _sentence(mixed: Reader, raised: int) -> str:
     layers = "1 layer keeps" if raised == 1 else f"{raised} layers keep"
     parts = [f"{layers} a higher precision"]
     if drop is not None:
-        parts.append(f"{metric} on held-out data {-drop:+.4f}".replace("-", "−"))
+        change = formats.difference(-drop, fraction=False)
+        parts.append(f"{metric} on held-out data {change}")
     if size is not None:
         parts.append(f"{size:,.0f} bytes of weights")
     return "; ".join(parts) + "."
