@@ -63,7 +63,7 @@ def test_what_was_chosen_is_shown(built):
     (study,) = found.layer_studies
     assert [layer.precision for layer in study.layers] == ["float32", "int8"]
     assert study.choice == (
-        "1 layer keeps a higher precision; accuracy on held-out data −0.0100; "
+        "1 layer keeps a higher precision; accuracy on held-out data −0.01; "
         "1,234 bytes of weights."
     )
     page, text = report.to_html(found), report.to_markdown(found)
