@@ -3,7 +3,12 @@
 from tfcompress.quantize.bias_correction import BiasReport, correct_biases
 from tfcompress.quantize.equalization import EqualizationReport, equalize
 from tfcompress.quantize.mixed import MixedPrecision, mixed
-from tfcompress.quantize.precision import PRECISIONS, check_precision, read_map
+from tfcompress.quantize.precision import (
+    PRECISIONS,
+    check_precision,
+    quantized_layers,
+    read_map,
+)
 from tfcompress.quantize.sensitivity import LayerSensitivity, Sensitivity, sensitivity
 
 __all__ = [
@@ -17,6 +22,7 @@ __all__ = [
     "correct_biases",
     "equalize",
     "mixed",
+    "quantized_layers",
     "read_map",
     "sensitivity",
 ]
