@@ -157,7 +157,7 @@ def table(record: dict[str, Any]) -> str:
         weights = f"{cell['bits']} bits, {cell['scales'].replace('_', ' ')}"
         step = cell["step"]
         if step == MIXED:
-            step = f"{len(cell['raised'])} layers in 8 bits"
+            step = f"mixed, {len(cell['raised'])} in 8 bits"
         lines.append(
             f"| {weights} | {step} | {100 * cell['accuracy']:.2f} % "
             f"| {100 * cell['agreement']:.2f} % | {cell['snr_db']:.1f} dB "

@@ -15,12 +15,12 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import keras
 
 from tfcompress.graph.reading import FlatModel, read_model
 from tfcompress.graph.rebuilding import rebuild
+from tfcompress.quantize.norm_folding import copy_variables
 from tfcompress.tflite import file_records
 from tfcompress.tflite.exporting import Interface
 
@@ -90,15 +90,8 @@ def coded(model: keras.Model) -> CodedModel:
     for call in flat.calls:
         layer = layers[codes[call.name]]
         if layer is not call.layer:
-            _assign(layer, call.layer)
+            copy_variables(call.layer, layer)
     return CodedModel(copy, names, _output_layers(flat))
-
-
-def _assign(new: Any, old: Any) -> None:
-    for target, source in zip(
-        getattr(new, "variables", ()), getattr(old, "variables", ()), strict=True
-    ):
-        target.assign(source)
 
 
 def _output_layers(flat: FlatModel) -> tuple[str, ...]:
