@@ -134,3 +134,38 @@ def test_every_kind_says_what_it_reads_and_makes():
     assert needed <= made
     assert Outcome().passed
     assert original.run.__doc__
+
+
+def test_the_path_of_a_precision_map_is_relative_to_the_workflow(tmp_path):
+    content = {
+        "model": {"path": "net.keras"},
+        "data": DATA,
+        "stage": [{"kind": "convert", "recipe": "int8", "precision": "map.json"}],
+    }
+
+    stage = parse_workflow(content, folder=tmp_path).stages[-1]
+
+    assert stage.config.precision == str(tmp_path / "map.json")
+
+
+@pytest.mark.slow
+def test_precisions_are_chosen_converted_and_reported(tmp_path, model):
+    """A drop of 1 is always met, so nothing is raised; the report shows the layers."""
+    run(
+        tmp_path / "run",
+        model,
+        {"kind": "sensitivity", "recipe": "int8_w4", "size_bytes": 0.3, "examples": 20},
+        {"kind": "convert", "recipe": "int8", "max_drop": 1.0, "equalize": True},
+        {"kind": "report"},
+    )
+
+    ranked = record(tmp_path / "run", "sensitivity")["details"]
+    assert (tmp_path / "run" / ranked["plan"]).exists()
+    assert ranked["mixed"]["size_bytes"] <= 0.3 * 4 * sum(
+        layer["weights"] for layer in ranked["sensitivity"]["layers"]
+    )
+    converted = record(tmp_path / "run", "convert")["details"]
+    assert converted["mixed"]["raised"] == []
+    assert "equalization" in converted["conversion"]["improvements"]
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "What each layer loses by quantization" in page

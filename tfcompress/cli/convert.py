@@ -36,6 +36,29 @@ RECIPES = ("float32", "float16", "dynamic_int8", "int8", "int16x8")
     default=None,
     help="Accept operators that int8 cannot express; they are listed.",
 )
+@click.option(
+    "--equalize",
+    is_flag=True,
+    default=None,
+    help="Equalise the ranges of neighbouring layers' channels first.",
+)
+@click.option(
+    "--correct-bias",
+    is_flag=True,
+    default=None,
+    help="Take the mean error of rounded weights out of the biases.",
+)
+@click.option(
+    "--precision",
+    type=options.PATH,
+    help="A precision for some layers: JSON such as that of `sensitivity`.",
+)
+@click.option(
+    "--max-drop",
+    type=click.FloatRange(0),
+    help="Keep the worst layers in float until the file loses no more than this, on "
+    "held-out data.",
+)
 @options.loading_options
 @options.seed_option
 @options.common_options
@@ -43,12 +66,16 @@ def convert(**given: Any) -> int:
     """Write MODEL as a .tflite file, quantized by a recipe.
 
     int8 and int16x8 need --data for calibration.  Preprocessing and class names go
-    into the file's metadata.
+    into the file's metadata.  Exit code 3 if --max-drop cannot be met.
 
     \b
     Example:
         tfcompress convert slim.keras --recipe int8 --data fashion-mnist -o slim.tflite
+        tfcompress convert slim.keras --recipe int8 --data fashion-mnist \\
+            --equalize --correct-bias --precision map.json -o slim.tflite
     """
     from tfcompress.cli import running
 
+    if given["precision"] is not None:
+        given["precision"] = str(given["precision"])
     return running.single("convert", given)

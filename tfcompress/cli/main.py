@@ -29,6 +29,7 @@ COMMANDS = (
     "amc",
     "prune",
     "distill",
+    "sensitivity",
     "convert",
     "verify",
     "benchmark",

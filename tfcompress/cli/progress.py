@@ -125,6 +125,8 @@ def status(progress: Any) -> str:
         >>> status(search)
         'plan 12/400, best -0.0812, 5.48M macs'
     """
+    if hasattr(progress, "what"):  # a study of the layers
+        return str(progress.text)
     if hasattr(progress, "method"):  # a baseline beside a search
         place = f"{progress.method} {progress.evaluation}/{progress.evaluations}"
         best = progress.best_reward

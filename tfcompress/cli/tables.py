@@ -79,8 +79,11 @@ def stage(record: Record, *written: pathlib.Path) -> None:
     parity = record["details"].get("parity")
     if parity:
         _table("Parity", ("what", "value"), _parity_rows(parity))
-    if not parity and "before" not in record:
+    if not parity and "before" not in record and outcome(record):
         state.emit(outcome(record))
+    if "sensitivity" in record["details"]:
+        _sensitivity(record["details"])
+    _improved(record["details"])
     if "search" in record["details"]:
         _searched(record["details"]["search"])
     if written:
@@ -142,6 +145,45 @@ def _before_after(record: Record) -> None:
             label = f"{new['metric']} ({split})"
             rows.append((label, _figure(old), _figure(new), change))
     _table(record["name"], ("", "before", "after", ""), rows)
+
+
+def _sensitivity(details: Record) -> None:
+    """Show the layers, the most sensitive first, and what was chosen for each."""
+    chosen = details.get("mixed")
+    rows = [
+        (
+            layer["layer"],
+            f"{layer['snr_db']:.1f}",
+            "" if layer["kl"] is None else f"{layer['kl']:.2e}",
+            f"{layer['drop']:+.4f}",
+            *([chosen["precision"][layer["layer"]]] if chosen else []),
+        )
+        for layer in details["sensitivity"]["layers"]
+    ]
+    columns = ["layer", "SNR dB", "KL nats", "drop", *(["chosen"] if chosen else [])]
+    precision = details["sensitivity"]["precision"]
+    _table(f"Each layer alone in {precision}", columns, rows)
+    if chosen:
+        state.emit(
+            f"{len(chosen['raised'])} of {len(rows)} layers raised, held-out "
+            f"{chosen['metric']} {chosen['value']:.4f} (drop {chosen['drop']:+.4f}), "
+            f"{number(chosen['size_bytes'])} bytes of weights"
+        )
+
+
+def _improved(details: Record) -> None:
+    """Say what was done to the model before it was converted."""
+    done = details.get("conversion", {}).get("improvements", {})
+    if "equalization" in done:
+        groups = done["equalization"]["groups"]
+        skipped = done["equalization"]["skipped"]
+        state.emit(
+            f"equalised {sum(group['channels'] for group in groups)} channels in "
+            f"{len(groups)} groups; left as they are: {len(skipped)} layers"
+        )
+    if "bias_correction" in done:
+        shifts = done["bias_correction"]["shifts"]
+        state.emit(f"corrected the biases of {len(shifts)} layers")
 
 
 def _searched(search: Record) -> None:

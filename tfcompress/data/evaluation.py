@@ -111,24 +111,52 @@ def measure(
     task: Task, predict: Callable[[Any], Any], batches: Iterable[Any]
 ) -> Evaluation:
     """Stream batches through `predict` into the counters of each output."""
-    counters = {name: _counter(output) for name, output in task.outputs.items()}
+    return measure_each(task, lambda x: [("", predict(x))], batches)[""]
+
+
+def measure_each(
+    task: Task,
+    predict: Callable[[Any], Iterable[tuple[str, Any]]],
+    batches: Iterable[Any],
+) -> dict[str, Evaluation]:
+    """Judge several models, or states of one, in a single pass over the batches.
+
+    Args:
+        task: What to judge by.
+        predict: NumPy batch -> pairs of a name and its predictions, read one by one.
+        batches: Of ``(x, y)`` or ``(x, y, sample_weight)``.
+
+    Returns:
+        The figures by name.
+
+    Raises:
+        DataError: If there is no example.
+        ModelError: If a prediction is not finite.
+    """
+    counters: dict[str, dict[str, Any]] = {}
     seen = 0
     for batch in batches:
         x, y, *rest = tf.nest.map_structure(np.asarray, tuple(batch))
-        predictions = task.by_output(predict(list(x) if isinstance(x, tuple) else x))
         truths = task.by_output(y)
         weights = _weights(task, rest)
-        for name, counter in counters.items():
-            prediction = np.asarray(predictions[name], dtype=np.float32)
-            measures.check_finite(prediction, name)
-            counter.update(truths[name], prediction, weights[name])
+        for who, predicted in predict(list(x) if isinstance(x, tuple) else x):
+            predictions = task.by_output(predicted)
+            if who not in counters:
+                counters[who] = {n: _counter(o) for n, o in task.outputs.items()}
+            for name, counter in counters[who].items():
+                prediction = np.asarray(predictions[name], dtype=np.float32)
+                measures.check_finite(prediction, name)
+                counter.update(truths[name], prediction, weights[name])
         seen += len(tf.nest.flatten(y)[0])
     if not seen:
         raise errors.DataError(
             "There is nothing to evaluate on. Received: 0 examples. Give the data set "
             "a part with examples."
         )
-    return _summary(task, {k: c.figures() for k, c in counters.items()}, seen)
+    return {
+        who: _summary(task, {k: c.figures() for k, c in found.items()}, seen)
+        for who, found in counters.items()
+    }
 
 
 def _counter(output: OutputTask) -> measures.Counter:

@@ -85,9 +85,12 @@ class Execution:
     def key(self, stage: StageSpec, inputs: Mapping[str, Artifact]) -> str:
         """Return the name of this stage's result: settings and contents read."""
         config = stage.config.to_dict()
-        plan = config.get("plan")
-        if isinstance(plan, str) and pathlib.Path(plan).is_file():
-            config["plan"] = file_fingerprint(pathlib.Path(plan))  # its content counts
+        for name in ("plan", "precision"):
+            path = config.get(name)
+            if isinstance(path, str) and pathlib.Path(path).is_file():
+                config[name] = file_fingerprint(
+                    pathlib.Path(path)
+                )  # its content counts
         if stage.kind == "original":
             config = {**config, "model": self.model.to_dict()}
             config["model"].pop("path")  # its content counts

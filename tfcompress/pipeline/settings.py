@@ -136,6 +136,12 @@ class ConvertConfig(Config):
     calibration_examples: int = 500  # of the training part, for int8 and int16x8
     inputs: Literal["float", "int8"] = "float"  # type at the file's border
     allow_float_ops: bool = False  # accept operators that int8 cannot express
+    equalize: bool = False  # equalise the ranges of neighbouring channels first
+    correct_bias: bool = False  # take the mean error of the weights out of the biases
+    per_channel: bool = True  # a weight scale per output channel, else per tensor
+    # a precision for some layers: a JSON file, or the map itself
+    precision: str | dict[str, str] | None = None
+    max_drop: float | None = None  # choose the map: most that held-out data may lose
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -146,11 +152,54 @@ class ConvertConfig(Config):
         )
         count = self.calibration_examples
         require(count >= 1, "calibration_examples", count, "1 or more")
+        for name in ("equalize", "correct_bias", "precision", "max_drop"):
+            value = getattr(self, name)
+            given = value is not None and value is not False
+            good = self.needs_calibration or not given
+            require(good, name, value, "used with the recipe int8 or int16x8")
+        drop = self.max_drop
+        require(drop is None or drop >= 0, "max_drop", drop, "0 or more")
+        once = drop is None or self.precision is None
+        require(once, "max_drop", drop, "used without precision: it makes the map")
 
     @property
     def needs_calibration(self) -> bool:
         """Whether ranges of activations are needed."""
         return self.recipe in ("int8", "int16x8")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SensitivityConfig(Config):
+    """How the layers are ranked, and what a map of precisions has to hold.
+
+    Example:
+        >>> SensitivityConfig(max_drop=0.01).chooses
+        True
+    """
+
+    recipe: Literal["int8", "int8_w4", "int16x8"] = "int8"  # of every layer alone
+    higher: str | None = None  # of the worst layers; None: by the recipe
+    rank_by: Literal["snr_db", "kl", "drop"] = "snr_db"  # what makes a layer the worst
+    max_drop: float | None = None  # of the metric, on held-out data
+    size_bytes: float | None = None  # of the weights: fraction of float32, or bytes
+    examples: int = 1000  # held-out ones that the ranking looks at
+    calibration_examples: int = 500  # of the training part
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name in ("examples", "calibration_examples"):
+            value = getattr(self, name)
+            require(value >= 1, name, value, "1 or more")
+        drop, size = self.max_drop, self.size_bytes
+        require(drop is None or drop >= 0, "max_drop", drop, "0 or more")
+        require(size is None or size > 0, "size_bytes", size, "above 0")
+        recipes = ("int8", "int8_w4", "int16x8")
+        require(self.recipe in recipes, "recipe", self.recipe, f"one of {recipes}")
+
+    @property
+    def chooses(self) -> bool:
+        """Whether a map is wanted."""
+        return self.max_drop is not None or self.size_bytes is not None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

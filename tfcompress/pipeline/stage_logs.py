@@ -37,6 +37,8 @@ def progress_line(done: Any) -> str | None:
         >>> progress_line(types.SimpleNamespace(episode=3, episodes=400, logs=logs))
         'episode 3/400: reward -0.1250, macs 5,480,000'
     """
+    if hasattr(done, "what"):
+        return str(done.text)
     if hasattr(done, "method"):
         best = "none fits" if done.best_reward is None else f"{done.best_reward:.4f}"
         return f"{done.method} {done.evaluation}/{done.evaluations}: best {best}"

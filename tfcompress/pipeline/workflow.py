@@ -170,8 +170,9 @@ class _Builder:
         self._check_name(name)
         found = KINDS[kind]
         inputs = self._inputs(kind, values)
-        if isinstance(values.get("plan"), str):
-            values = _with_path(values, "plan", self._folder)
+        for key in ("plan", "precision"):
+            if isinstance(values.get(key), str):
+                values = _with_path(values, key, self._folder)
         known = [field.name for field in dataclasses.fields(found.config)]
         for key in values:
             owner = f"stage {kind!r}"

@@ -29,6 +29,7 @@ from tfcompress.report.parity import Parity, read_parity
 from tfcompress.report.progress import Step, steps
 from tfcompress.report.records import Run, Stage, read_run
 from tfcompress.report.searches import Search, searches
+from tfcompress.report.sensitivities import LayerStudy, layer_studies
 from tfcompress.report.summary import Quantity, result_file, summarise
 from tfcompress.report.verdicts import Verdict, judge
 
@@ -80,6 +81,7 @@ class Report:
     searches: tuple[Search, ...]
     surgery: tuple[Surgery, ...]
     parity: tuple[Parity, ...]
+    layer_studies: tuple[LayerStudy, ...]
     original_file: TfliteFile | None
     files: tuple[TfliteFile, ...]
     stages: tuple[StageNote, ...]
@@ -126,6 +128,7 @@ def build(run_dir: files.PathLike) -> Report:
         searches=tuple(searches(run)),
         surgery=tuple(surgeries(run)),
         parity=parity,
+        layer_studies=tuple(layer_studies(run)),
         original_file=original,
         files=made,
         stages=tuple(_stage_note(stage) for stage in run.stages),

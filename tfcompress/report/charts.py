@@ -54,6 +54,25 @@ def change_bar(value: float, widest: float) -> Markup:
     )
 
 
+def length_bar(
+    value: float, widest: float, alt: str, *, marked: bool = False
+) -> Markup:
+    """Draw a length from the left; a marked one in the colour of a gain."""
+    share = 100 * min(1.0, value / widest) if widest else 0.0
+    return svg.drawing(
+        svg.tag(
+            "rect",
+            x="0",
+            y="3",
+            width=svg.share(share),
+            height="10",
+            class_="gain" if marked else "fill",
+        ),
+        height=16,
+        alt=alt,
+    )
+
+
 def score_steps(steps: Sequence[Step]) -> Markup:
     """Draw the score from step to step, top to bottom, as joined dots."""
     shown = [s for s in steps if s.validation is not None or s.test is not None]

@@ -95,6 +95,7 @@ def _sections(report: Report, metric: str | None) -> list[tuple[str, str]]:
         ("scales", "Scales", report.scales),
         ("training", "Training", report.curves),
         ("parity", "Parity", report.parity),
+        ("layers", "Layers", report.layer_studies),
         ("files", "Files", report.files),
         ("surgery", "Surgery", report.surgery),
         ("reproduce", "Repeat it", True),

@@ -47,8 +47,7 @@ class CalibrationStream:
         """Yield one example at a time, by input name, with a batch of one."""
         self.num_examples = 0
         try:
-            for batch in self.batches() if callable(self.batches) else self.batches:
-                arrays = self._arrays(batch)
+            for arrays in self._checked():
                 for i in range(min(map(len, arrays.values()))):
                     example = {name: a[i : i + 1] for name, a in arrays.items()}
                     self.first = self.first or example
@@ -59,6 +58,15 @@ class CalibrationStream:
         except Exception as error:
             self.error = error
             raise
+
+    def whole_batches(self) -> Iterator[list[Array]]:
+        """Yield the batches as they come, one array per input in the model's order."""
+        for arrays in self._checked():
+            yield [arrays[name] for name in self.known.inputs]
+
+    def _checked(self) -> Iterator[dict[str, Array]]:
+        for batch in self.batches() if callable(self.batches) else self.batches:
+            yield self._arrays(batch)
 
     def _refuse_empty(self) -> None:
         raise errors.DataError(

@@ -30,8 +30,8 @@ from tfcompress.tflite import (
     first_run,
     float32_clone,
     inspection,
+    post_training,
     recipes,
-    translation,
 )
 from tfcompress.tflite import metadata as notes
 from tfcompress.tflite.calibration import Batches, CalibrationStream
@@ -53,6 +53,8 @@ class Conversion:
         sample_snr_db: Output against the Keras model's on one example, in dB.
         calibration_examples: How many examples set the ranges.
         seconds: How long the conversion took.
+        improvements: What the options that need no training did, by option.
+        kept_float: Indices of operators in float because `precision` says so.
     """
 
     content: bytes = dataclasses.field(repr=False)
@@ -62,13 +64,15 @@ class Conversion:
     sample_snr_db: float
     calibration_examples: int
     seconds: float
+    improvements: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    kept_float: tuple[int, ...] = ()
 
     @property
     def float_operators(self) -> tuple[str, ...]:
         """Operators that an integer recipe has left in floating point."""
         if self.recipe not in recipes.CALIBRATED:
             return ()
-        return self.inspection.float_operators
+        return _not_wanted(self.inspection, self.kept_float)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain JSON values, without the content."""
@@ -83,6 +87,8 @@ class Conversion:
             "sample_snr_db": self.sample_snr_db,
             "calibration_examples": self.calibration_examples,
             "seconds": self.seconds,
+            "improvements": dict(self.improvements),
+            "kept_float": list(self.kept_float),
         }
 
 
@@ -95,6 +101,10 @@ def convert(  # noqa: PLR0913 (one call for the whole stage)
     path: str | os.PathLike[str] | None = None,
     allow_float_ops: bool = False,
     metadata: Mapping[str, Any] | None = None,
+    equalize: bool = False,
+    correct_bias: bool = False,
+    precision: Mapping[str, str] | None = None,
+    per_channel: bool = True,
 ) -> Conversion:
     """Convert a Keras model to a .tflite file.
 
@@ -112,12 +122,20 @@ def convert(  # noqa: PLR0913 (one call for the whole stage)
         allow_float_ops: Accept operators that the integer recipe cannot express.
         metadata: Plain JSON values to keep in the file, such as ``labels`` and
             ``preprocessing``.
+        equalize: For integer recipes: cross-layer equalisation first.
+        correct_bias: For integer recipes: bias correction, by the calibration data,
+            which are then read twice.
+        precision: For integer recipes: a precision for some layers, such as
+            ``{"conv1": "float32"}``; see `tfcompress.quantize.mixed`.
+        per_channel: For integer recipes: False for one weight scale per tensor.
 
     Raises:
         ModelError: If it is no built Keras 3 model, or a weight is not finite.
         ConversionError: If the converter refuses, a float operator is left in an
             integer file, or the file does not answer like the model.
         DataError: If the calibration data are missing, empty or do not fit.
+        ConfigError: If an option does not go with the recipe, or `precision` names an
+            unknown layer or precision.
         ValueError: If the recipe is unknown or does not go with `inputs`.
 
     Example:
@@ -129,13 +147,25 @@ def convert(  # noqa: PLR0913 (one call for the whole stage)
     recipe = recipes.check(recipe or "float32")
     _check_arguments(recipe, calibration, inputs)
     known = exporting.interface(model)
+    options = post_training.PostTraining(
+        equalize=equalize,
+        correct_bias=correct_bias,
+        precision=precision or {},
+        per_channel=per_channel,
+    )
+    options.check(model, recipe, calibration)
     stream = CalibrationStream(calibration or (), known)
     twin = float32_clone.as_float32(model)
-    raw = translation.translate(twin, known, recipe, stream, inputs=inputs)
+    made = post_training.translate(
+        twin, known, recipe, stream, inputs=inputs, options=options
+    )
     note = _note(recipe, inputs, stream.num_examples, metadata or {})
-    content = notes.embed(raw, note, inputs=known.inputs, outputs=known.outputs)
+    content = notes.embed(
+        made.content, note, inputs=known.inputs, outputs=known.outputs
+    )
     found = inspection.inspect(content)
-    _refuse_float_operators(found, recipe, allow_float_ops=allow_float_ops)
+    left = _not_wanted(found, made.kept_float)
+    _refuse_float_operators(left, recipe, allow_float_ops=allow_float_ops)
     snr_db = first_run.compare(twin, content, known, recipe, stream.first)
     if path is not None:
         files.write_bytes(path, content)
@@ -147,6 +177,8 @@ def convert(  # noqa: PLR0913 (one call for the whole stage)
         sample_snr_db=snr_db,
         calibration_examples=stream.num_examples,
         seconds=time.perf_counter() - started,
+        improvements=made.improvements,
+        kept_float=made.kept_float,
     )
 
 
@@ -179,10 +211,21 @@ def _note(
     return {**extra, **own}
 
 
+def _not_wanted(found: inspection.Inspection, kept: tuple[int, ...]) -> tuple[str, ...]:
+    """Return the operators in float that no layer was kept in float for."""
+    borders = ("QUANTIZE", "DEQUANTIZE") if kept else ()
+    return tuple(
+        f"{operator.name} ({operator.output})"
+        for operator in found.operators
+        if operator.float_tensors
+        and operator.index not in kept
+        and operator.name not in borders
+    )
+
+
 def _refuse_float_operators(
-    found: inspection.Inspection, recipe: str, *, allow_float_ops: bool
+    left: tuple[str, ...], recipe: str, *, allow_float_ops: bool
 ) -> None:
-    left = found.float_operators
     if recipe not in recipes.CALIBRATED or allow_float_ops or not left:
         return
     listed = ", ".join(left[:10]) + (", ..." if len(left) > 10 else "")

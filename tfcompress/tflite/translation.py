@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import pathlib
 import re
 import tempfile
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -41,24 +43,41 @@ def translate(
         ConversionError: If the converter refuses the model; the cause is its error.
         DataError: If the calibration stream found something wrong.
     """
-    with tempfile.TemporaryDirectory() as folder, captured_output.logged(_LOG):
-        try:
-            saved = pathlib.Path(folder, "model")
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always")
-                exporting.write_saved_model(model, known, saved, batch_size=1)
-                content = _converter(saved, recipe, stream, inputs=inputs).convert()
-        except Exception as error:  # the converter raises whatever it meets
-            if stream.error is not None:
-                raise stream.error from error
-            raise errors.ConversionError(
-                f"TensorFlow's converter refused the model. Received: {model.name} "
-                f"with recipe {recipe!r}: {_reason(error)}. Replace the layers it "
-                "names by ones that TFLite has, or convert with another recipe."
-            ) from error
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        captured_output.logged(_LOG),
+        readable_errors(model, recipe, stream),
+    ):
+        saved = pathlib.Path(folder, "model")
+        exporting.write_saved_model(model, known, saved, batch_size=1)
+        content = _converter(saved, recipe, stream, inputs=inputs).convert()
+    return bytes(content)
+
+
+@contextlib.contextmanager
+def readable_errors(
+    model: keras.Model, recipe: str, stream: CalibrationStream
+) -> Iterator[None]:
+    """Turn what the converter raises into one line, and log what it warns of.
+
+    Raises:
+        ConversionError: If the block raises; the cause is the converter's error.
+        DataError: If the calibration stream found something wrong.
+    """
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            yield
+    except Exception as error:  # the converter raises whatever it meets
+        if stream.error is not None:
+            raise stream.error from error
+        raise errors.ConversionError(
+            f"TensorFlow's converter refused the model. Received: {model.name} "
+            f"with recipe {recipe!r}: {_reason(error)}. Replace the layers it "
+            "names by ones that TFLite has, or convert with another recipe."
+        ) from error
     for item in caught:
         _LOG.debug("%s", item.message)
-    return bytes(content)
 
 
 def _converter(

@@ -23,6 +23,7 @@ from tfcompress.pipeline.stages import (
     original,
     prune,
     report,
+    sensitivity,
     slim,
     verify,
 )
@@ -95,6 +96,12 @@ KINDS: Mapping[str, Kind] = {
         makes="file",
         roles=_MODEL,
         needs_data=lambda config: config.needs_calibration,
+    ),
+    "sensitivity": Kind(
+        config=settings.SensitivityConfig,
+        run=sensitivity.run,
+        alone="plan",
+        roles=_MODEL,
     ),
     "verify": Kind(
         config=settings.VerifyConfig,

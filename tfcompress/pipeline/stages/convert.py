@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from tfcompress import tflite
+import keras
+
+from tfcompress import quantize, tflite
 from tfcompress.pipeline.settings import ConvertConfig
+from tfcompress.pipeline.stages import precision_choice
 from tfcompress.pipeline.stages.context import Outcome, StageContext
 
 
@@ -13,20 +17,50 @@ def run(context: StageContext) -> Outcome:
     """Convert by the recipe; preprocessing and class names go into the file."""
     config: ConvertConfig = context.config
     path = context.path(".tflite")
+    model = context.load("model")
+    precision, chosen = _precision(context, model)
     conversion = tflite.convert(
-        context.load("model"),
+        model,
         config.recipe,
         calibration=_calibration(context),
         inputs=config.inputs,
         path=path,
         allow_float_ops=config.allow_float_ops,
         metadata=_metadata(context),
+        precision=precision,
+        **_improved(config),
     )
     details = {
+        **({} if chosen is None else {"mixed": chosen.to_dict()}),
         "conversion": conversion.to_dict(),
         "inspection": tflite.inspect(path).to_dict(),
     }
     return Outcome(file=path, details=details)
+
+
+def _improved(config: ConvertConfig) -> dict[str, Any]:
+    names = ("equalize", "correct_bias", "per_channel")
+    return {name: getattr(config, name) for name in names}
+
+
+def _precision(
+    context: StageContext, model: keras.Model
+) -> tuple[Mapping[str, str], quantize.MixedPrecision | None]:
+    """Return the precision map: the given one, or one that `max_drop` asks for."""
+    config: ConvertConfig = context.config
+    if config.max_drop is not None:
+        chosen = precision_choice.choose(
+            context,
+            model,
+            recipe=config.recipe,
+            limits={"max_drop": config.max_drop},
+            calibration_examples=config.calibration_examples,
+            improved=_improved(config),
+        )
+        return chosen, chosen
+    if isinstance(config.precision, str):
+        return quantize.read_map(config.precision), None
+    return config.precision or {}, None
 
 
 def _calibration(context: StageContext) -> Any:
