@@ -1,1 +1,10 @@
-"""Quantization-aware training, and the choice of precision per layer."""
+"""Quantization that is trained or searched for, before the converter's own.
+
+`quantize_aware` makes a model that trains with the rounding of an integer recipe; plain
+``fit`` trains it, and `tfcompress.tflite.convert` writes the file without calibration.
+"""
+
+from tfcompress.quantize.aware import is_quantized, quantize_aware
+from tfcompress.quantize.reports import QuantizeReport
+
+__all__ = ["QuantizeReport", "is_quantized", "quantize_aware"]
