@@ -5,6 +5,14 @@
 """
 
 from tfcompress.quantize.aware import is_quantized, quantize_aware
+from tfcompress.quantize.calibrating import calibrate
+from tfcompress.quantize.exporting import to_convertible
 from tfcompress.quantize.reports import QuantizeReport
 
-__all__ = ["QuantizeReport", "is_quantized", "quantize_aware"]
+__all__ = [
+    "QuantizeReport",
+    "calibrate",
+    "is_quantized",
+    "quantize_aware",
+    "to_convertible",
+]

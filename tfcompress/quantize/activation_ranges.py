@@ -198,3 +198,9 @@ def fixed(x: Any, low: float, high: float, bits: int) -> Any:
     function = fake_quant.symmetric if bits == 16 else fake_quant.activations
     return function(x, tf.constant(low), tf.constant(high))
 
+
+
+def range_layers(model: keras.Model) -> list[FakeQuantize]:
+    """Return the layers that hold a model's learned ranges."""
+    layers = model._flatten_layers()  # noqa: SLF001 - no public walk over nested layers
+    return [layer for layer in layers if isinstance(layer, FakeQuantize)]

@@ -70,7 +70,7 @@ class FoldedBatchNormalization(keras.layers.Layer):
         """Return the kernel as the file holds it, and what is added to its outputs."""
         norm, layer = self.norm, self.layer
         scale = self._gamma() / ops.sqrt(norm.moving_variance + norm.epsilon)
-        kernel = layer.on_grid(layer.kernel * self._spread(scale))
+        kernel = layer.on_grid(layer.kernel * layer.spread(scale))
         bias = layer.bias if layer.use_bias else 0.0
         return kernel, self._beta() + (bias - norm.moving_mean) * scale
 
@@ -87,7 +87,7 @@ class FoldedBatchNormalization(keras.layers.Layer):
             mean = mean + layer.bias
         deviation = ops.sqrt(norm.moving_variance + norm.epsilon)
         batch_deviation = ops.sqrt(variance + norm.epsilon)
-        kernel = layer.on_grid(layer.kernel * self._spread(self._gamma() / deviation))
+        kernel = layer.on_grid(layer.kernel * layer.spread(self._gamma() / deviation))
         bias = layer.bias if layer.use_bias else 0.0
         offset = self._beta() + self._gamma() * (bias - mean) / batch_deviation
         outputs = layer.apply_kernel(inputs, kernel) * (deviation / batch_deviation)
@@ -105,15 +105,6 @@ class FoldedBatchNormalization(keras.layers.Layer):
 
     def _beta(self) -> Any:
         return self.norm.beta if self.norm.center else 0.0
-
-    def _spread(self, scale: Any) -> Any:
-        """Return a factor per output channel in the kernel's shape, to multiply."""
-        axes = [axis % len(self.layer.kernel.shape) for axis in self.layer.channel_axes]
-        shape = [
-            size if axis in axes else 1
-            for axis, size in enumerate(self.layer.kernel.shape)
-        ]
-        return ops.reshape(scale, shape)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape of the layer's outputs."""

@@ -122,8 +122,8 @@ def _normalization(call: Call) -> Operator:
 
 def _preprocessing(call: Call) -> Operator:
     layer = call.layer
-    if layer.invert or len(layer.mean.shape) < 1:
-        return left_in_float("it is an inverse normalisation")
+    if layer.invert or layer.mean is None or any(n != 1 for n in layer.mean.shape[:-1]):
+        return left_in_float("it does not normalise the channels alone")
     return Operator(kind="affine", fuses_rectifier=True)
 
 

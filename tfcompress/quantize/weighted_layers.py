@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from tfcompress.quantize import fake_quant
@@ -58,6 +59,15 @@ class FakeQuantizedKernel:
         return fake_quant.weights(
             kernel, bits=self.weight_bits, axes=self.scale_axes
         )
+
+    def spread(self: Any, factors: Any) -> Any:
+        """Return a factor per output channel in a shape to multiply the kernel with."""
+        shape = self.kernel.shape
+        axes = {axis % len(shape) for axis in self.channel_axes}
+        wanted = [size if axis in axes else 1 for axis, size in enumerate(shape)]
+        if isinstance(factors, np.ndarray):
+            return factors.reshape(wanted)
+        return ops.reshape(factors, wanted)
 
     def apply_kernel(self, inputs: Any, kernel: Any) -> Any:
         """Return what the layer computes with a kernel, without bias."""
