@@ -4,7 +4,7 @@
 ``fit`` trains it, and `tfcompress.tflite.convert` writes the file without calibration.
 """
 
-from tfcompress.quantize.aware import is_quantized, quantize_aware
+from tfcompress.quantize.aware import is_quantized, quantize_aware, recipe_of
 from tfcompress.quantize.calibrating import calibrate
 from tfcompress.quantize.exporting import to_convertible
 from tfcompress.quantize.reports import QuantizeReport
@@ -14,5 +14,6 @@ __all__ = [
     "calibrate",
     "is_quantized",
     "quantize_aware",
+    "recipe_of",
     "to_convertible",
 ]

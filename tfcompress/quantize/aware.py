@@ -35,6 +35,7 @@ from tfcompress.quantize.recipes import Recipe, find
 from tfcompress.quantize.reports import QuantizeReport
 from tfcompress.quantize.simplifying import simplify
 from tfcompress.quantize.sites import find_sites
+from tfcompress.quantize.weighted_layers import FakeQuantizedKernel
 
 
 def quantize_aware(
@@ -95,6 +96,24 @@ def quantize_aware(
     return result, builder.report(origin, notes)
 
 
+def recipe_of(model: keras.Model) -> str:
+    """Return the recipe of a quantization-aware model.
+
+    Raises:
+        ModelError: If it is none.
+    """
+    if not is_quantized(model):
+        raise errors.ModelError(
+            f"This is no quantization-aware model. Received: {model.name!r}. Make one "
+            "with `quantize.quantize_aware(model)`."
+        )
+    layers = model._flatten_layers()  # noqa: SLF001 - no public walk
+    if any(layer.bits == 16 for layer in layers if isinstance(layer, FakeQuantize)):
+        return "int16x8"
+    kernels = [one for one in layers if isinstance(one, FakeQuantizedKernel)]
+    return "int8_w4" if any(one.weight_bits == 4 for one in kernels) else "int8"
+
+
 def is_quantized(model: keras.Model) -> bool:
     """Return whether a model was made by `quantize_aware`."""
     ours = (FakeQuantize, FixedFakeQuantize)
@@ -116,14 +135,18 @@ class _Builder:
         self.model, self.recipes, self.whole = model, recipes, whole
         self.flat = read_model(model)
         self.sites = find_sites(self.flat, recipes)
-        self.make = LayerMaker(
-            self.flat, self.sites, recipes, per_channel=per_channel
-        )
         self.ranges = RangeLayers(
             self.flat,
             self.sites,
             bits=whole.activation_bits or 8,
             momentum=momentum,
+        )
+        self.make = LayerMaker(
+            self.flat,
+            self.sites,
+            recipes,
+            per_channel=per_channel,
+            renamed=self.ranges.renamed,
         )
         self._entries: dict[int, Any] = {}
 

@@ -35,6 +35,11 @@ class Computed(keras.layers.Layer):
         """Compute."""
         return self._function(inputs)
 
+    def compute_output_spec(self, inputs: Any) -> Any:
+        """Return the outputs' shape; Keras calls a product with a number sparse."""
+        dense = keras.KerasTensor(inputs.shape, dtype=inputs.dtype)
+        return super().compute_output_spec(dense)
+
 
 def numpy(tensor: Any) -> Array:
     """Return a tensor or variable as float64."""
@@ -136,9 +141,8 @@ def _one_dimension(layer: Any, kernel: Callable[[], Any], bias: Array | None) ->
             width = dilation * (layer.kernel.shape[0] - 1)
             x, padding = tf.pad(x, ((0, 0), (width, 0), (0, 0))), "VALID"
         steps = (1, stride, stride, 1) if stride > 1 else (1, 1, 1, 1)
-        y = convolve(
-            x[:, None], kernel()[None], steps, padding, dilations=(dilation,) * 2
-        )
+        rows, weights = tf.expand_dims(x, 1), tf.expand_dims(kernel(), 0)
+        y = convolve(rows, weights, steps, padding, dilations=(dilation,) * 2)
         return tf.squeeze(_plus(y, bias), 1)
 
     return form

@@ -27,7 +27,7 @@ from tfcompress.graph.reading import Call, FlatModel, read_model
 from tfcompress.graph.rebuilding import arguments, copy_layer, copy_weights, replay
 from tfcompress.quantize import export_forms
 from tfcompress.quantize.activation_ranges import FakeQuantize, range_layers
-from tfcompress.quantize.aware import is_quantized
+from tfcompress.quantize.aware import recipe_of
 from tfcompress.quantize.export_forms import Computed, Form, numpy
 from tfcompress.quantize.folded_layers import FoldedBatchNormalization
 from tfcompress.quantize.normalization import FreezableBatchNormalization, affine
@@ -45,11 +45,7 @@ def to_convertible(model: keras.Model) -> keras.Model:
         ModelError: If it is no such model.
         ConversionError: If a range has not seen any data.
     """
-    if not is_quantized(model):
-        raise errors.ModelError(
-            "This is no quantization-aware model. Received: "
-            f"{model.name!r}. Make one with `quantize.quantize_aware(model)`."
-        )
+    recipe_of(model)  # refuses what is none
     _refuse_unset(model)
     flat = read_model(model)
     exporter = _Exporter(model, flat)

@@ -35,6 +35,7 @@ class LayerMaker:
         sites: Where it is quantized.
         recipes: The recipe of each of its layers.
         per_channel: Whether kernels have a scale per output channel.
+        renamed: Other names for layers.
     """
 
     def __init__(
@@ -44,7 +45,9 @@ class LayerMaker:
         recipes: Mapping[str, Recipe],
         *,
         per_channel: bool,
+        renamed: Mapping[str, str],
     ) -> None:
+        self._renamed = renamed
         self._flat, self._sites, self._recipes = flat, sites, recipes
         self._per_channel = per_channel
         self._made: dict[str, Any] = {}
@@ -90,22 +93,23 @@ class LayerMaker:
 
     def _make(self, call: Call) -> Any:
         operator = self._sites.operators[call.index]
+        name = self._renamed.get(call.name, call.name)
         if operator.kind == "kernel":
-            return self._quantized(call)
+            return self._quantized(call, name)
         if entry_for(call.layer, {_NORM: True}):
-            return _normalization(call, in_float=operator.kind == "float")
+            return _normalization(call.layer, name, in_float=operator.kind == "float")
         if operator.function in _ACTIVATIONS:
             bits = self._recipes[call.name].activation_bits
             kind = _ACTIVATIONS[operator.function]
-            return kind(bits=bits, name=call.name, dtype=_policy(call.layer))
-        return copy_layer(call.layer, call.name, {}, self.notes)
+            return kind(bits=bits, name=name, dtype=_policy(call.layer))
+        return copy_layer(call.layer, name, {}, self.notes)
 
-    def _quantized(self, call: Call) -> Any:
+    def _quantized(self, call: Call, name: str) -> Any:
         base = next(one for one in type(call.layer).__mro__ if one in QUANTIZED)
         bits = self._recipes[call.name].weight_bits or 8
         if base is keras.layers.Conv2DTranspose:
             bits = 8  # the converter stores no 4-bit kernels of these
-        config = {**base.get_config(call.layer), "name": call.name}
+        config = {**base.get_config(call.layer), "name": name}
         return QUANTIZED[base].from_config(
             {**config, "weight_bits": bits, "per_channel": self._per_channel}
         )
@@ -116,7 +120,9 @@ class LayerMaker:
         if pair not in self._pairs:
             norm = _NORM.from_config({**_NORM.get_config(call.layer), "name": "norm"})
             self._pairs[pair] = FoldedBatchNormalization(
-                self._quantized(kernel), norm, name=kernel.name
+                self._quantized(kernel, kernel.name),
+                norm,
+                name=self._renamed.get(call.name, kernel.name),
             )
             self._olds[call.name], self._olds[kernel.name] = call.layer, kernel.layer
         return self._pairs[pair]
@@ -135,8 +141,10 @@ class LayerMaker:
             new.trainable = old.trainable
 
 
-def _normalization(call: Call, *, in_float: bool) -> FreezableBatchNormalization:
-    config = {**_NORM.get_config(call.layer), "name": call.name}
+def _normalization(
+    layer: Any, name: str, *, in_float: bool
+) -> FreezableBatchNormalization:
+    config = {**_NORM.get_config(layer), "name": name}
     return FreezableBatchNormalization.from_config({**config, "in_float": in_float})
 
 

@@ -3,10 +3,10 @@
 ::
 
     silu          x * FQ(sigmoid(x))                 LOGISTIC, MUL
-    hard_sigmoid  FQ(relu6(x + 3)) / 6               ADD, MUL
+    hard_sigmoid  FQ(FQ(relu6(x + 3)) / 6)           ADD, MUL
     hard_silu     x * relu6(x + 3) / 6               HARD_SWISH, one operator
 
-The parts' ranges are known: a sigmoid's is [0, 255/256], that of ReLU6 [0, 6].
+The ranges are known: a sigmoid's is [0, 255/256], that of ReLU6 [0, 6].
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class QuantizedSilu(_Rounded):
 
 @keras.saving.register_keras_serializable(package="tfcompress")
 class QuantizedHardSigmoid(_Rounded):
-    """``relu6(x + 3) / 6`` with a quantized numerator.
+    """``relu6(x + 3) / 6``, the numerator and the result quantized.
 
     Example:
         >>> x = keras.ops.array([-4.0, 0.0, 4.0])
@@ -72,4 +72,5 @@ class QuantizedHardSigmoid(_Rounded):
         """Compute."""
         x = tf.cast(inputs, tf.float32)
         numerator = activation_ranges.fixed(tf.nn.relu6(x + 3.0), 0.0, 6.0, self.bits)
-        return tf.cast(numerator * (1.0 / 6.0), inputs.dtype)
+        gate = activation_ranges.fixed(numerator * (1.0 / 6.0), 0.0, 1.0, self.bits)
+        return tf.cast(gate, inputs.dtype)

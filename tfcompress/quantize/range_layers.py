@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
+
 from tfcompress.graph.reading import Call, FlatModel
 from tfcompress.quantize.activation_ranges import FakeQuantize, FixedFakeQuantize
 from tfcompress.quantize.sites import Range, Sites
@@ -31,6 +33,26 @@ class RangeLayers:
         self._outputs = set(flat.output_tensors())
         self._taken = {call.name for call in flat.calls}
         self._layers: dict[int, Any] = {}
+        self.renamed = self._find_renamed()
+
+    def _find_renamed(self) -> dict[str, str]:
+        """Return new names of layers at the outputs: theirs go to their ranges.
+
+        Losses, metrics and files call an output by the layer that makes it.
+        """
+        names = [call.name for call in self._flat.calls]
+        found = {}
+        for tensor in self._outputs & self._sites.range_of.keys():
+            maker, one = self._makers.get(tensor), self._range(tensor)
+            if (
+                maker is not None
+                and (tensor in one.sources or tensor in self._sites.rounded)
+                and one.fixed is None
+                and names.count(maker.name) == 1
+                and not self.rectifies(maker)
+            ):
+                found[maker.name] = f"{maker.name}_unrounded"
+        return found
 
     def rectifies(self, call: Call) -> bool:
         """Return whether a call's ReLU is done by the layer of its range."""
@@ -51,15 +73,22 @@ class RangeLayers:
         if found.fixed is not None:
             return self._fixed(found, tensor, value, policy)
         layer = self._layer(index, policy)
-        if not is_source:
-            return layer(value, observe=False)
-        return layer(value, source=found.sources.index(tensor))
+        if is_source:
+            result = layer(value, source=found.sources.index(tensor))
+        else:
+            result = layer(value, observe=False)
+        maker = self._makers.get(tensor)
+        if maker and maker.name in self.renamed and layer.name != maker.name:
+            return keras.layers.Identity(name=maker.name)(result)
+        return result
 
     def _fixed(self, found: Range, tensor: int, value: Any, policy: Any) -> Any:
         """Round a known range, but not the model's outputs: losses take logarithms."""
-        if found.fixed is None or tensor in self._outputs:
-            return value
-        low, high = found.fixed[self._bits]
+        maker = self._makers[found.sources[0]]
+        operator = self._sites.operators[maker.index]
+        if tensor in self._outputs or operator.function == "hard_sigmoid":
+            return value  # that one rounds itself
+        low, high = (found.fixed or {})[self._bits]
         name = self._name(tensor)
         return FixedFakeQuantize(
             low=low, high=high, bits=self._bits, name=name, dtype=policy
@@ -89,6 +118,8 @@ class RangeLayers:
     def _name(self, tensor: int) -> str:
         """Return a new name after what makes the tensor."""
         maker = self._makers.get(tensor)
+        if maker and maker.name in self.renamed and len(maker.outputs) == 1:
+            return maker.name
         stem = maker.name if maker else self._flat.tensors[tensor].name
         name = f"{stem}_range"
         while name in self._taken:

@@ -6,8 +6,8 @@ A range lies after every operator, so every operator has to be a call of its own
     SeparableConv2D             ->  DepthwiseConv2D, Conv2D
     Add of n tensors            ->  n - 1 additions of two
 
-The last part keeps the layer's name where it has the kernel; the parts' names and the
-layers they are of are returned.  The numbers stay the same.
+The part with the kernel keeps the layer's name, except at the model's outputs, whose
+names losses and files go by: there the last part keeps it.  The numbers stay the same.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def simplify(
         The model; for every layer of it the name of the layer that it is part of; and
         notes on layers that could not be copied.
     """
-    splitter = _Splitter(set(leave))
+    splitter = _Splitter(set(leave), set(flat.output_tensors()))
     simple = replay(model, flat, splitter.visit)
     splitter.copy_state()
     return simple, splitter.origin, splitter.notes
@@ -47,10 +47,10 @@ def simplify(
 class _Splitter:
     """Makes the parts of each layer, once, and calls them."""
 
-    def __init__(self, leave: set[str]) -> None:
+    def __init__(self, leave: set[str], outputs: set[int]) -> None:
         self.origin: dict[str, str] = {}
         self.notes: list[str] = []
-        self._leave = leave
+        self._leave, self._outputs = leave, outputs
         self._parts: dict[str, list[Any]] = {}
         self._layers: dict[str, Any] = {}
 
@@ -71,15 +71,20 @@ class _Splitter:
 
     def _make(self, call: Call) -> list[Any]:
         layer, name = call.layer, call.name
-        if name in self._leave or classify(call).kind == "float":
+        kind = classify(call).kind
+        if name in self._leave or kind == "float":
             return [copy_layer(layer, name, {}, self.notes)]
-        if isinstance(layer, _SEPARABLE):
-            return [*_separated(layer, name), *_activation(layer, name)]
         if isinstance(layer, keras.layers.Add) and len(call.inputs) > 2:
             names = [f"{name}_{i}" for i in range(len(call.inputs) - 2)]
             return [keras.layers.Add(name=n, dtype=layer.dtype_policy) for n in
                     (*names, name)]  # fmt: skip
-        activation = _activation(layer, name) if _has_kernel(call) else []
+        if kind != "kernel":
+            return [copy_layer(layer, name, {}, self.notes)]
+        activation = _activation(layer, name)
+        if activation and call.outputs[0] in self._outputs:
+            name, activation[0].name = f"{name}_kernel", name
+        if isinstance(layer, _SEPARABLE):
+            return [*_separated(layer, name), *activation]
         edits = {"activation": "linear"} if activation else {}
         return [copy_layer(layer, name, edits, self.notes), *activation]
 
@@ -100,10 +105,6 @@ class _Splitter:
             for part in parts:
                 if part is not layer and hasattr(layer, "trainable"):
                     part.trainable = layer.trainable
-
-
-def _has_kernel(call: Call) -> bool:
-    return classify(call).kind == "kernel"
 
 
 def _activation(layer: Any, name: str) -> list[Any]:
