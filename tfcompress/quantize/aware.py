@@ -165,10 +165,13 @@ class _Builder:
             if tensor in self.sites.entries and tensor not in self._entries:
                 value = tensors[tensor]
                 self._entries[tensor] = self.ranges.apply(tensor, value, policy=policy)
-        args, kwargs = arguments(call, ChainMap(self._entries, dict(tensors)))
+        known = ChainMap(self._entries, dict(tensors))
         if self.ranges.rectifies(call) or self.make.is_folded_away(call):
-            outputs = args[0]
+            outputs = known[call.inputs[0]]
+        elif self.make.is_of_another_kind(call):
+            outputs = self.make.layer(call)(known[call.inputs[0]])
         else:
+            args, kwargs = arguments(call, known)
             outputs = self.make.layer(call)(*args, **kwargs)
         pairs = zip(call.outputs, keras.tree.flatten(outputs), strict=True)
         return [self.ranges.apply(t, value, policy=policy) for t, value in pairs]

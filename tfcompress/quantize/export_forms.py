@@ -77,13 +77,14 @@ def kernel_form(
         offset = given.bias if given.use_bias else None
     constant = numpy(kernel).astype(np.float32)
     bias = None if offset is None else numpy(offset).astype(np.float32)
-    return _FORMS.get(type(layer), _as_it_is)(given, _marked(given, constant), bias)
+    return _FORMS.get(type(layer), _as_it_is)(given, constant, bias)
 
 
 def _marked(layer: Any, kernel: Array) -> Callable[[], Any]:
-    """Return a function that makes the kernel's tensor and tells its grid.
+    """Return a function that makes a kernel's tensor and tells its grid.
 
     8-bit kernels with a scale per channel need nothing: the converter finds the scales.
+    The kernel must have its last shape: a marked one cannot be reshaped.
     """
     bits, axes = layer.weight_bits, layer.scale_axes
     if axes is None:
@@ -96,37 +97,40 @@ def _marked(layer: Any, kernel: Array) -> Callable[[], Any]:
     columns = kernel.reshape(*kernel.shape[: -len(axes)], -1)
     ends = np.abs(columns).reshape(-1, columns.shape[-1]).max(0)
     ends = np.where(ends > 0, ends, ends.max() or 1.0)  # zeros are on any grid
-    return lambda: tf.reshape(
-        tf.quantization.fake_quant_with_min_max_vars_per_channel(
+
+    def marked() -> Any:
+        tensor = tf.quantization.fake_quant_with_min_max_vars_per_channel(
             columns, -ends, ends, num_bits=bits, narrow_range=True
-        ),
-        kernel.shape,
-    )
+        )
+        return tensor if len(axes) == 1 else tf.reshape(tensor, kernel.shape)
+
+    return marked
 
 
-def _as_it_is(layer: Any, kernel: Callable[[], Any], bias: Array | None) -> Form:
-    return lambda x: _plus(layer.apply_kernel(x, kernel()), bias)
+def _as_it_is(layer: Any, kernel: Array, bias: Array | None) -> Form:
+    constant = _marked(layer, kernel)
+    return lambda x: _plus(layer.apply_kernel(x, constant()), bias)
 
 
-def _dense(layer: Any, kernel: Callable[[], Any], bias: Array | None) -> Form:
+def _dense(layer: Any, kernel: Array, bias: Array | None) -> Form:
     """Return a product, or for 4 bits per channel a 1x1 convolution.
 
     The converter fails on a matrix that is marked per channel.
     """
     if layer.weight_bits == 8 or not layer.per_channel:
         return _as_it_is(layer, kernel, bias)
-    depth, units = layer.kernel.shape
+    depth, units = kernel.shape
+    weights = _marked(layer, kernel[None, None])
 
     def form(x: Any) -> Any:
         flat = tf.reshape(x, (-1, 1, 1, depth))
-        weights = tf.reshape(kernel(), (1, 1, depth, units))
-        y = _plus(tf.nn.conv2d(flat, weights, 1, "VALID"), bias)
+        y = _plus(tf.nn.conv2d(flat, weights(), 1, "VALID"), bias)
         return tf.reshape(y, (-1, *x.shape[1:-1], units))
 
     return form
 
 
-def _one_dimension(layer: Any, kernel: Callable[[], Any], bias: Array | None) -> Form:
+def _one_dimension(layer: Any, kernel: Array, bias: Array | None) -> Form:
     """Return a convolution of sequences as one of images of height 1."""
     convolve = (
         tf.nn.depthwise_conv2d
@@ -134,15 +138,15 @@ def _one_dimension(layer: Any, kernel: Callable[[], Any], bias: Array | None) ->
         else tf.nn.conv2d
     )
     (stride,), (dilation,) = layer.strides, layer.dilation_rate
+    weights = _marked(layer, kernel[None])
 
     def form(x: Any) -> Any:
         padding = layer.padding.upper()
         if padding == "CAUSAL":
-            width = dilation * (layer.kernel.shape[0] - 1)
+            width = dilation * (kernel.shape[0] - 1)
             x, padding = tf.pad(x, ((0, 0), (width, 0), (0, 0))), "VALID"
-        steps = (1, stride, stride, 1) if stride > 1 else (1, 1, 1, 1)
-        rows, weights = tf.expand_dims(x, 1), tf.expand_dims(kernel(), 0)
-        y = convolve(rows, weights, steps, padding, dilations=(dilation,) * 2)
+        steps, rates = (1, stride, stride, 1), (dilation, dilation)
+        y = convolve(tf.expand_dims(x, 1), weights(), steps, padding, dilations=rates)
         return tf.squeeze(_plus(y, bias), 1)
 
     return form
@@ -152,7 +156,7 @@ def _plus(x: Any, bias: Array | None) -> Any:
     return x if bias is None else x + bias
 
 
-_FORMS: dict[type, Callable[[Any, Callable[[], Any], Array | None], Form]] = {
+_FORMS: dict[type, Callable[[Any, Array, Array | None], Form]] = {
     QuantizedDense: _dense,
     QuantizedConv1D: _one_dimension,
     QuantizedDepthwiseConv1D: _one_dimension,

@@ -82,6 +82,11 @@ class LayerMaker:
         """Return whether a kernel is computed by the BatchNorm's layer."""
         return call.index in self._folds_early.values()
 
+    def is_of_another_kind(self, call: Call) -> bool:
+        """Return whether the layer for a call takes one tensor and nothing else."""
+        function = self._sites.operators[call.index].function
+        return call.index in self._folds_early or function in _ACTIVATIONS
+
     def layer(self, call: Call) -> Any:
         """Return the layer for a call."""
         if call.index in self._folds_early:

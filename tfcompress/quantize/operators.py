@@ -27,7 +27,7 @@ from typing import Any, Literal
 
 import keras
 
-from tfcompress.graph.reading import Call
+from tfcompress.graph.reading import Call, Ref
 from tfcompress.graph.rule_table import entry_for
 from tfcompress.quantize import quantized_activations as known
 
@@ -165,6 +165,12 @@ def _reduction(call: Call) -> Operator:
     return _PASSING if type(layer).__name__ in ("Max", "Amax") else _ARITHMETIC
 
 
+def _division(call: Call) -> Operator:
+    if len(call.args) < 2 or isinstance(call.args[1], Ref):
+        return left_in_float("it divides by a tensor")
+    return _SUM
+
+
 def _pad(call: Call) -> Operator:
     layer = call.layer
     value = call.kwargs.get("constant_values", (*call.args, None)[1])
@@ -273,6 +279,7 @@ _LAYER_RULES: dict[type | str, Rule] = {
 
 _OPERATION_RULES: dict[type | str, Rule] = {
     **_operations("numpy", "Add Subtract Multiply", _constant(_SUM)),
+    **_operations("numpy", "Divide TrueDivide", _division),
     **_operations("numpy", "Mean Max Amax", _reduction),
     **_operations(
         "numpy",
