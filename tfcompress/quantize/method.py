@@ -55,7 +55,7 @@ def train_quantized(  # noqa: PLR0913 - as `train`, plus the recipe in `config`
             decides.
         config: The settings.
         task: As in `tfcompress.training.train`.
-        wrap: As in `tfcompress.training.train`: makes a distiller, say, out of the
+        wrap: Makes the model that is fitted, such as a distiller, out of the
             quantization-aware model.
         callbacks: As in `tfcompress.training.train`.
         state_dir: Where to keep the state; the same call after a kill goes on.
@@ -81,7 +81,7 @@ def train_quantized(  # noqa: PLR0913 - as `train`, plus the recipe in `config`
         callbacks=[FreezeBatchNorm(norm_step), FreezeRanges(range_step), *callbacks],
         state_dir=state_dir,
         progress=progress,
-        wrap=wrap,
+        wrap=wrap and (lambda _: wrap(qat_model)),  # which makes its own fast twin
     )
     return QuantizeResult(model=qat_model, report=report, training=result)
 
