@@ -39,10 +39,10 @@ class FakeQuantize(keras.layers.Layer):
 
     Example:
         >>> layer = FakeQuantize(rectify=True)
-        >>> layer(keras.ops.array([-1.0, 2.55]), training=True).numpy().round(2).tolist()
-        [0.0, 2.55]
-        >>> [round(end, 3) for end in layer.range()]
-        [0.0, 2.55]
+        >>> layer(keras.ops.array([-9.0, 0.6, 255.0]), training=True).numpy().tolist()
+        [0.0, 1.0, 255.0]
+        >>> layer.range()
+        (0.0, 255.0)
     """
 
     def __init__(

@@ -68,11 +68,33 @@ class Operator:
     fuses_rectifier: bool = False
 
 
+_ONLY_IN_8_BITS = ("gelu", "hard_silu", "hard_sigmoid", "prelu")
+
 Rule = Callable[[Call], Operator]
 
 
-def classify(call: Call) -> Operator:
-    """Return what a call is to the converter; "float" for all that it does not know."""
+def classify(call: Call, *, bits: int = 8) -> Operator:
+    """Return what a call is to the converter; "float" for all that it does not know.
+
+    Args:
+        call: The call.
+        bits: Of activations; fewer operators have a 16-bit form.
+    """
+    operator = _classify(call)
+    if bits == 16 and _is_8_bit_only(call, operator):
+        return left_in_float("the converter has no 16-bit form of it")
+    return operator
+
+
+def _is_8_bit_only(call: Call, operator: Operator) -> bool:
+    if operator.kind == "arithmetic" and len(call.inputs) == 1:
+        is_reduction = type(call.layer).__name__ == "Mean"
+        return not isinstance(call.layer, keras.Layer) and not is_reduction
+    joins = type(call.layer).__name__ == "Concatenate"  # the layer or the operation
+    return joins or operator.function in _ONLY_IN_8_BITS
+
+
+def _classify(call: Call) -> Operator:
     rule = entry_for(call.layer, _RULES)
     if rule is None:
         kind = type(call.layer).__name__

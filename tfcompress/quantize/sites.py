@@ -121,13 +121,14 @@ class _Finder:
         return found
 
     def _operator(self, call: Call, before: Sequence[Operator]) -> Operator:
-        operator = classify(call)
+        recipe = self.recipes[call.name]
+        operator = classify(call, bits=recipe.activation_bits or 8)
         tensors = [self.flat.tensors[t] for t in (*call.inputs, *call.outputs)]
         if operator.kind == "float":
             return operator
         if any(not tensor.dtype.startswith(("float", "bfloat")) for tensor in tensors):
             return left_in_float("its tensors are no floats")
-        if self.recipes[call.name].is_float:
+        if recipe.is_float:
             return left_in_float("it is to be left alone")
         makers = [self.maker.get(tensor) for tensor in call.inputs]
         if operator.kind in _FOLLOWS and not any(

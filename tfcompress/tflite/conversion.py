@@ -30,6 +30,7 @@ from tfcompress.tflite import (
     first_run,
     float32_clone,
     inspection,
+    int16_repairs,
     recipes,
     trained_models,
     translation,
@@ -138,6 +139,8 @@ def convert(  # noqa: PLR0913 (one call for the whole stage)
     raw = translation.translate(
         twin, known, recipe, None if trained else stream, inputs=inputs
     )
+    if trained and recipe == "int16x8":
+        raw = int16_repairs.repair(raw)
     note = _note(recipe, inputs, stream.num_examples, metadata or {})
     content = notes.embed(raw, note, inputs=known.inputs, outputs=known.outputs)
     found = inspection.inspect(content)
