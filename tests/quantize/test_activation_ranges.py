@@ -43,7 +43,9 @@ def test_inference_learns_nothing():
 
 def test_an_unset_range_passes_numbers_on():
     """All of them, or those above 0 and below the cap."""
-    assert feed(FakeQuantize(), -1.234, 5.678).tolist() == pytest.approx([-1.234, 5.678])
+    assert feed(FakeQuantize(), -1.234, 5.678).tolist() == pytest.approx(
+        [-1.234, 5.678]
+    )
     capped = FakeQuantize(rectify=True, max_value=6.0)
     assert feed(capped, -1.0, 5.678, 7.0).tolist() == pytest.approx([0.0, 5.678, 6.0])
 

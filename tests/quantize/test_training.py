@@ -48,7 +48,9 @@ def test_fit_learns_weights_and_ranges_and_the_file_survives(tmp_path):
     assert int(again.optimizer.iterations) == 12
 
 
-@pytest.mark.parametrize("per_channel", [True, False])
+@pytest.mark.parametrize(
+    "per_channel", [True, pytest.param(False, marks=pytest.mark.slow)]
+)
 def test_the_accelerated_twin_trains_the_same(per_channel):
     """The twin shares layers and ranges; two steps differ by float sums alone."""
     plain, model = compiled(per_channel), compiled(per_channel)
@@ -59,8 +61,14 @@ def test_the_accelerated_twin_trains_the_same(per_channel):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=2e-3)
 
 
-@pytest.mark.parametrize("per_channel", [True, False])
-@pytest.mark.parametrize("steps", [1, 4])
+@pytest.mark.parametrize(
+    ("steps", "per_channel"),
+    [
+        (4, True),
+        pytest.param(1, True, marks=pytest.mark.slow),
+        pytest.param(4, False, marks=pytest.mark.slow),
+    ],
+)
 def test_freezing_holds_at_the_step_within_an_execution(steps, per_channel):
     """Frozen at step 3, eight steps leave what three leave."""
     three = compiled(per_channel)
@@ -70,12 +78,11 @@ def test_freezing_holds_at_the_step_within_an_execution(steps, per_channel):
     eight.fit(X, Y, batch_size=20, shuffle=False, verbose=0, callbacks=stops)
     assert int(eight.optimizer.iterations) == 8
     for kind in ("norm", "ranges"):
-        for a, b in zip(
-            statistics(three, kind), statistics(eight, kind), strict=True
-        ):
+        for a, b in zip(statistics(three, kind), statistics(eight, kind), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_each_callback_freezes_its_own():
     """Statistics alone, or ranges alone; also in a model that was fitted before."""
     for callback, still, moves in (
@@ -90,6 +97,7 @@ def test_each_callback_freezes_its_own():
         assert not same(statistics(model, moves), other)
 
 
+@pytest.mark.slow
 def test_a_frozen_norm_uses_the_moving_statistics():
     """Then training and inference compute the same, if ranges are frozen too."""
     model = compiled()

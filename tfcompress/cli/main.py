@@ -28,6 +28,7 @@ COMMANDS = (
     "amc",
     "prune",
     "distill",
+    "quantize",
     "convert",
     "verify",
     "benchmark",

@@ -86,7 +86,9 @@ def copy_input(tensor: Any) -> Any:
     return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=layer.name)
 
 
-def copy_layer(layer: Any, name: str, edits: Mapping[str, Any], notes: list[str]) -> Any:
+def copy_layer(
+    layer: Any, name: str, edits: Mapping[str, Any], notes: list[str]
+) -> Any:
     """Make a new layer from the config of an old one.
 
     A layer that cannot be made from its config is used itself, weights shared: its

@@ -199,7 +199,6 @@ def fixed(x: Any, low: float, high: float, bits: int) -> Any:
     return function(x, tf.constant(low), tf.constant(high))
 
 
-
 def range_layers(model: keras.Model) -> list[FakeQuantize]:
     """Return the layers that hold a model's learned ranges."""
     layers = model._flatten_layers()  # noqa: SLF001 - no public walk over nested layers

@@ -176,9 +176,7 @@ class _Builder:
         pairs = zip(call.outputs, keras.tree.flatten(outputs), strict=True)
         return [self.ranges.apply(t, value, policy=policy) for t, value in pairs]
 
-    def report(
-        self, origin: Mapping[str, str], notes: Iterable[str]
-    ) -> QuantizeReport:
+    def report(self, origin: Mapping[str, str], notes: Iterable[str]) -> QuantizeReport:
         """Return what was done, by the names of the original's layers."""
         layers: dict[str, str] = {}
         in_float: dict[str, str] = {}

@@ -19,6 +19,7 @@ import tensorflow as tf
 from tfcompress.quantize.clocks import Clock
 from tfcompress.training import fused
 
+
 @keras.saving.register_keras_serializable(package="tfcompress")
 class FreezableBatchNormalization(fused.FusedCall, keras.layers.BatchNormalization):
     """`keras.layers.BatchNormalization`, fused, with a step at which it freezes.

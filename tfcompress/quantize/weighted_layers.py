@@ -56,9 +56,7 @@ class FakeQuantizedKernel:
 
     def on_grid(self: Any, kernel: Any) -> Any:
         """Return a kernel rounded to its grid."""
-        return fake_quant.weights(
-            kernel, bits=self.weight_bits, axes=self.scale_axes
-        )
+        return fake_quant.weights(kernel, bits=self.weight_bits, axes=self.scale_axes)
 
     def spread(self: Any, factors: Any) -> Any:
         """Return a factor per output channel in a shape to multiply the kernel with."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tfcompress import tflite
+from tfcompress import quantize, tflite
 from tfcompress.pipeline.settings import ConvertConfig
 from tfcompress.pipeline.stages.context import Outcome, StageContext
 
@@ -13,10 +13,12 @@ def run(context: StageContext) -> Outcome:
     """Convert by the recipe; preprocessing and class names go into the file."""
     config: ConvertConfig = context.config
     path = context.path(".tflite")
+    model = context.load("model")
+    trained = quantize.is_quantized(model)  # it brings its recipe and its scales
     conversion = tflite.convert(
-        context.load("model"),
-        config.recipe,
-        calibration=_calibration(context),
+        model,
+        None if trained and config.recipe == "float32" else config.recipe,
+        calibration=None if trained else _calibration(context),
         inputs=config.inputs,
         path=path,
         allow_float_ops=config.allow_float_ops,
