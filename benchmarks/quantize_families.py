@@ -56,10 +56,7 @@ def check_member(name: str, recipe: str = "int8") -> dict[str, Any]:
 def _snr_db(model: keras.Model, content: bytes, images: np.ndarray) -> float:
     from tfcompress.tflite.running import Runner
 
-    runner = Runner(content)
-    (name,) = (tensor._keras_history.operation.name for tensor in model.inputs)
-    given = np.concatenate([np.asarray(runner({name: x[None]})) for x in images])
-    return _between(model(images), given)
+    return _between(model(images), Runner(content)(images))
 
 
 def _between(wanted: Any, given: Any) -> float:

@@ -18,7 +18,14 @@ NAMES = sorted(
 
 
 def test_there_is_one_for_each_method():
-    assert set(NAMES) >= {"amc", "prune", "slim", "distill", "convert_and_verify"}
+    assert set(NAMES) >= {
+        "amc",
+        "prune",
+        "slim",
+        "distill",
+        "convert_and_verify",
+        "quantize_aware",
+    }
 
 
 def run_briefly(name: str) -> None:

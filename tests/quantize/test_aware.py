@@ -184,7 +184,7 @@ def test_a_per_tensor_kernel_folds_its_norm_in_every_step(net):
 
 
 def test_early_folding_normalises_by_the_batch_while_training(net):
-    """With exact kernels (all on the grid) it is a BatchNorm: mean beta, deviation gamma.
+    """Up to the rounding of the kernel it is a BatchNorm.
 
     And the moving statistics move as a BatchNorm's do.
     """

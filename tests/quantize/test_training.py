@@ -160,15 +160,15 @@ def test_the_method_trains_a_copy_with_ranges_set_from_data():
 def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path):
     """As after a kill: the second call takes up the first one's state."""
 
-    class Stopped(Exception):
+    class StoppedError(Exception):
         pass
 
     def stop(progress):
         if progress.epoch == 1:
-            raise Stopped
+            raise StoppedError
 
     whole = quantize.train_quantized(depthwise_net(), blobs(160), config=config())
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         quantize.train_quantized(
             depthwise_net(),
             blobs(160),

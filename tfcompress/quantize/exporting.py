@@ -106,7 +106,7 @@ class _Exporter:
         scale, offset = affine(layer, layer.moving_mean.shape[0])
         if maker is None or not isinstance(maker.layer, FakeQuantizedKernel):
             return export_forms.affine_form(scale, offset)
-        kernel = maker.layer
+        kernel: Any = maker.layer
         on_grid = numpy(kernel.on_grid(kernel.kernel))
         bias = numpy(kernel.bias) if kernel.use_bias else 0.0
         return export_forms.kernel_form(

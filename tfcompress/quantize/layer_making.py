@@ -110,7 +110,7 @@ class LayerMaker:
         return copy_layer(call.layer, name, {}, self.notes)
 
     def _quantized(self, call: Call, name: str) -> Any:
-        base = next(one for one in type(call.layer).__mro__ if one in QUANTIZED)
+        base: Any = next(one for one in type(call.layer).__mro__ if one in QUANTIZED)
         bits = self._recipes[call.name].weight_bits or 8
         if base is keras.layers.Conv2DTranspose:
             bits = 8  # the converter stores no 4-bit kernels of these
@@ -150,7 +150,10 @@ def _normalization(
     layer: Any, name: str, *, in_float: bool
 ) -> FreezableBatchNormalization:
     config = {**_NORM.get_config(layer), "name": name}
-    return FreezableBatchNormalization.from_config({**config, "in_float": in_float})
+    made: FreezableBatchNormalization = FreezableBatchNormalization.from_config(
+        {**config, "in_float": in_float}
+    )
+    return made
 
 
 def _policy(layer: Any) -> Any:

@@ -32,7 +32,7 @@ class RangeLayers:
         self._makers = {t: call for call in flat.calls for t in call.outputs}
         self._outputs = set(flat.output_tensors())
         self._taken = {call.name for call in flat.calls}
-        self._layers: dict[int, Any] = {}
+        self._layers: dict[int, FakeQuantize] = {}
         self.renamed = self._find_renamed()
 
     def _find_renamed(self) -> dict[str, str]:
@@ -101,12 +101,13 @@ class RangeLayers:
         first = found.sources[0]
         relu = self._sites.rectified.get(first) if len(found.sources) == 1 else None
         call = None if relu is None else self._flat.calls[relu]
+        cap = None if relu is None else self._sites.operators[relu].max_value
         self._layers[index] = FakeQuantize(
             bits=self._bits,
             momentum=self._momentum,
             sources=len(found.sources),
             rectify=call is not None,
-            max_value=None if call is None else self._sites.operators[relu].max_value,
+            max_value=cap,
             name=self._name(first) if call is None else call.name,
             dtype=policy,
         )

@@ -160,9 +160,12 @@ class _Finder:
                 if _is_linear(call.layer):
                     self.folded[reader.index] = call.index
                     self.inside.add(call.outputs[0])
-            elif kind == "rectifier" and operator.fuses_rectifier:
-                if operator.kind != "kernel" or _is_linear(call.layer):
-                    self.inside.add(call.outputs[0])
+            elif (
+                kind == "rectifier"
+                and operator.fuses_rectifier
+                and (operator.kind != "kernel" or _is_linear(call.layer))
+            ):
+                self.inside.add(call.outputs[0])
 
     def _only_reader(self, call: Call) -> Call | None:
         if len(call.outputs) != 1 or call.outputs[0] in self.outputs:

@@ -47,7 +47,7 @@ class FakeQuantizedKernel:
     @property
     def scale_axes(self) -> tuple[int, ...] | None:
         """The kernel's axes along which scales differ."""
-        return self.channel_axes if self.per_channel else None  # type: ignore[attr-defined]  # set in __init__
+        return self.channel_axes if self.per_channel else None
 
     def call(self: Any, inputs: Any) -> Any:
         """Compute with the kernel on its grid."""
@@ -162,7 +162,7 @@ class QuantizedDense(FakeQuantizedKernel, keras.layers.Dense):
         return ops.matmul(inputs, kernel)
 
 
-QUANTIZED: Mapping[type, type] = {
+QUANTIZED: Mapping[type, Any] = {
     keras.layers.Conv1D: QuantizedConv1D,
     keras.layers.Conv2D: QuantizedConv2D,
     keras.layers.Conv2DTranspose: QuantizedConv2DTranspose,

@@ -4,7 +4,8 @@ It is made for calibrated 8-bit files; in a 16-bit one with trained ranges
 
 1. biases come as int32 where the runtime's kernels read int64 (garbage, or a refusal
    to load), and
-2. a sigmoid's scale is a rounded 1/32768, where the runtime wants it exactly.
+2. a sigmoid has the scale and zero point of 8 bits, where the runtime wants 1/32768
+   and 0.
 
 Found with TensorFlow 2.21 by converting and running each operator.
 """
@@ -50,7 +51,7 @@ def repair(content: bytes) -> bytes:
     return bytes(builder.Output())
 
 
-def _widen_bias(  # noqa: PLR0913 - the parts of a schema
+def _widen_bias(
     model: Any, graph: Any, operator: Any, bias: int, data: int, generated: Any
 ) -> None:
     """Store a bias in 64 bits: repair 1."""
@@ -69,6 +70,7 @@ def _widen_bias(  # noqa: PLR0913 - the parts of a schema
 
 
 def _set_sigmoid_scale(tensor: Any, generated: Any) -> None:
-    """Make the scale exact: repair 2."""
+    """Give a 16-bit sigmoid its scale: repair 2."""
     if tensor.type == generated.TensorType.INT16:
         tensor.quantization.scale = np.array([_SIGMOID_SCALE], np.float32)
+        tensor.quantization.zeroPoint = np.array([0], np.int64)

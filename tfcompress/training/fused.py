@@ -90,6 +90,7 @@ class FusedCall:
     """A ``call`` to put in front of a batch normalization's own, as `view` does."""
 
     def call(self: Any, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+        """Normalise, in one kernel where it fits."""
         if not self._fits(inputs, training, mask):
             return super().call(inputs, training=training, mask=mask)  # type: ignore[misc]  # the mixin's base
         x = tf.cast(inputs, tf.float32)
