@@ -25,6 +25,7 @@ def test_there_is_one_for_each_method():
         "distill",
         "convert_and_verify",
         "from_keras2",
+        "quantize_aware",
     }
 
 

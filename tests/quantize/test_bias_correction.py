@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.models import randomise
-from tests.quantize.nets import mobile
+from tests.quantize.unequal_nets import mobile
 from tfcompress import errors, quantize
 from tfcompress.quantize.kernels import Kernel
 from tfcompress.quantize.rounding import round_kernel

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 
 from tests import strategies
 from tests.models import conv_bn_net, randomise
-from tests.quantize.nets import mobile
+from tests.quantize.unequal_nets import mobile
 from tfcompress import quantize
 
 layers = keras.layers

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.quantize.nets import labelled, mobile
+from tests.quantize.unequal_nets import labelled, mobile
 from tfcompress import errors, quantize
 from tfcompress.channels import Budget
 from tfcompress.quantize.sensitivity import LayerSensitivity, Sensitivity

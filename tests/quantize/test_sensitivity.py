@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.quantize.nets import labelled, mobile
+from tests.quantize.unequal_nets import labelled, mobile
 from tfcompress import errors, quantize
 from tfcompress.quantize.progress import LayerProgress
 

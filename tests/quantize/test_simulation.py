@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.models import conv_bn_net, randomise
-from tests.quantize.nets import mobile
+from tests.quantize.unequal_nets import mobile
 from tfcompress.quantize.simulation import REST, Simulation
 
 layers = keras.layers

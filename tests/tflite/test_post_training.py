@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.quantize import nets
+from tests.quantize import unequal_nets as nets
 from tfcompress import errors, tflite
 from tfcompress.tflite.signal_quality import snr_db
 

@@ -65,8 +65,9 @@ RECIPES = ("float32", "float16", "dynamic_int8", "int8", "int16x8")
 def convert(**given: Any) -> int:
     """Write MODEL as a .tflite file, quantized by a recipe.
 
-    int8 and int16x8 need --data for calibration.  Preprocessing and class names go
-    into the file's metadata.  Exit code 3 if --max-drop cannot be met.
+    int8 and int16x8 need --data for calibration, but not for a model that `quantize`
+    trained: that one has its recipe and its scales.  Preprocessing and class names
+    go into the file's metadata.  Exit code 3 if --max-drop cannot be met.
 
     \b
     Example:

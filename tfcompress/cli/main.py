@@ -30,6 +30,7 @@ COMMANDS = (
     "prune",
     "distill",
     "sensitivity",
+    "quantize",
     "convert",
     "verify",
     "benchmark",

@@ -503,4 +503,28 @@ LAYER_RULES: dict[type | str, Rule] = {
     layers.PReLU: prelu,
     layers.Activation: activation,
     layers.Softmax: softmax,
+    # What `tfcompress.quantize` makes of them, so that its models have costs.
+    **{
+        f"tfcompress.quantize.weighted_layers.Quantized{name}": rule
+        for name, rule in (
+            ("Conv1D", convolution),
+            ("Conv2D", convolution),
+            ("Conv2DTranspose", transposed_convolution),
+            ("DepthwiseConv1D", depthwise_convolution),
+            ("DepthwiseConv2D", depthwise_convolution),
+            ("Dense", dense),
+        )
+    },
+    "tfcompress.quantize.normalization.FreezableBatchNormalization": (
+        batch_normalization
+    ),
+    **dict.fromkeys(
+        [
+            "tfcompress.quantize.activation_ranges.FakeQuantize",
+            "tfcompress.quantize.activation_ranges.FixedFakeQuantize",
+            "tfcompress.quantize.quantized_activations.QuantizedSilu",
+            "tfcompress.quantize.quantized_activations.QuantizedHardSigmoid",
+        ],
+        lambda call: call.follow(),
+    ),
 }

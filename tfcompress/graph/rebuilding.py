@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 from keras import tree
 
-from tfcompress.graph.reading import FlatModel, Ref, functional_graph
+from tfcompress.graph.reading import Call, FlatModel, Ref, functional_graph
 
 Edits = Mapping[str, Mapping[str, Any]]
+Visit = Callable[[Call, Mapping[int, Any]], Any]
 
 
 def rebuild(
@@ -29,32 +30,65 @@ def rebuild(
     """
     notes: list[str] = []
     layers: dict[str, Any] = {}
-    inputs = tree.map_structure(_copy_input, functional_graph(model).input)
-    tensors = dict(zip(flat.input_tensors(), tree.flatten(inputs), strict=True))
-    for call in flat.calls:
+
+    def copied(call: Call, tensors: Mapping[int, Any]) -> Any:
         if call.name not in layers:
-            layers[call.name] = _copy(
+            layers[call.name] = copy_layer(
                 call.layer, call.name, edits.get(call.name, {}), notes
             )
-        args, kwargs = tree.map_structure(
-            lambda x: tensors[x.tensor] if isinstance(x, Ref) else x,
-            (call.args, dict(call.kwargs)),
-        )
-        made = tree.flatten(layers[call.name](*args, **kwargs))
-        tensors.update(zip(call.outputs, made, strict=True))
-    outputs = tree.map_structure(lambda ref: tensors[ref.tensor], flat.outputs)
-    new = keras.Model(inputs, outputs, name=model.name)
+        args, kwargs = arguments(call, tensors)
+        return layers[call.name](*args, **kwargs)
+
+    new = replay(model, flat, copied)
     _copy_trainable(model, new, flat, layers)
-    _copy_compile(model, new, notes)
+    copy_compile(model, new, notes)
     return new, layers, notes
 
 
-def _copy_input(tensor: Any) -> Any:
+def replay(model: keras.Model, flat: FlatModel, visit: Visit) -> keras.Model:
+    """Build a model by visiting the calls of another one in order.
+
+    Args:
+        model: The original, for its inputs, structure and name.
+        flat: Its calls.
+        visit: Makes the outputs of a call, given the new tensors by the old ones'
+            numbers; `arguments` fills them in.
+    """
+    inputs = tree.map_structure(copy_input, functional_graph(model).input)
+    tensors = dict(zip(flat.input_tensors(), tree.flatten(inputs), strict=True))
+    for call in flat.calls:
+        made = tree.flatten(visit(call, tensors))
+        tensors.update(zip(call.outputs, made, strict=True))
+    outputs = tree.map_structure(lambda ref: tensors[ref.tensor], flat.outputs)
+    return keras.Model(inputs, outputs, name=model.name)
+
+
+def arguments(call: Call, tensors: Mapping[int, Any]) -> tuple[Any, Any]:
+    """Return the positional and named arguments of a call, with tensors filled in."""
+    filled: tuple[Any, Any] = tree.map_structure(
+        lambda x: tensors[x.tensor] if isinstance(x, Ref) else x,
+        (call.args, dict(call.kwargs)),
+    )
+    return filled
+
+
+def copy_weights(source: Any, target: Any) -> None:
+    """Give a layer the weights of another one with the same variables in order."""
+    if source is target:
+        return
+    for old, new in zip(source.weights, target.weights, strict=True):
+        new.assign(old)
+
+
+def copy_input(tensor: Any) -> Any:
+    """Return a new input like one of a model."""
     layer = tensor._keras_history.operation  # noqa: SLF001 - names the InputLayer
     return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=layer.name)
 
 
-def _copy(layer: Any, name: str, edits: Mapping[str, Any], notes: list[str]) -> Any:
+def copy_layer(
+    layer: Any, name: str, edits: Mapping[str, Any], notes: list[str]
+) -> Any:
     """Make a new layer from the config of an old one.
 
     A layer that cannot be made from its config is used itself, weights shared: its
@@ -97,7 +131,7 @@ def _copy_trainable(
             layers[name].trainable = flag
 
 
-def _copy_compile(model: keras.Model, new: keras.Model, notes: list[str]) -> None:
+def copy_compile(model: keras.Model, new: keras.Model, notes: list[str]) -> None:
     """Compile the new model as the old one, where its settings can be copied."""
     if not getattr(model, "compiled", False):
         return

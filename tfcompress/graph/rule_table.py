@@ -12,11 +12,14 @@ Example:
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from tfcompress.graph.channel_rules import Rule
 from tfcompress.graph.layer_rules import LAYER_RULES
 from tfcompress.graph.tensor_rules import OPERATION_RULES, TENSOR_RULES
+
+Entry = TypeVar("Entry")
 
 _RULES: dict[type | str, Rule] = {**LAYER_RULES, **TENSOR_RULES, **OPERATION_RULES}
 
@@ -36,9 +39,23 @@ def register_channel_rule(layer_class: type | str, rule: Rule) -> None:
 
 def rule_for(layer: Any) -> Rule | None:
     """Return the rule of a layer, or None if the table has none that is safe to use."""
+    return entry_for(layer, _RULES)
+
+
+def entry_for(layer: Any, table: Mapping[type | str, Entry]) -> Entry | None:
+    """Return a table's entry for a layer: its class's, or that of a parent's ``call``.
+
+    Args:
+        layer: A Keras layer or operation.
+        table: By class, or by ``"module.QualName"``.
+
+    Returns:
+        None if the table has no entry, or the layer computes something else than the
+        class that has one.
+    """
     own_call = getattr(type(layer), "call", None)
     for base in type(layer).__mro__:
-        rule = _RULES.get(base) or _RULES.get(f"{base.__module__}.{base.__qualname__}")
-        if rule is not None:
-            return rule if getattr(base, "call", None) is own_call else None
+        entry = table.get(base) or table.get(f"{base.__module__}.{base.__qualname__}")
+        if entry is not None:
+            return entry if getattr(base, "call", None) is own_call else None
     return None

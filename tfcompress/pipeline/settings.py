@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Literal
 
-from tfcompress import amc, channels
+from tfcompress import amc, channels, quantize
 from tfcompress.config import Config, require
 from tfcompress.training import TrainConfig
 
@@ -126,6 +126,30 @@ class FinetuneConfig(TrainConfig):
         """Return the settings of the training alone."""
         names = [field.name for field in dataclasses.fields(TrainConfig)]
         return TrainConfig(**{name: getattr(self, name) for name in names})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class QuantizeStageConfig(quantize.QuantizeConfig):
+    """Quantization-aware training, from a teacher too if the stage names one.
+
+    Example:
+        >>> QuantizeStageConfig(epochs=3).quantizing().recipe
+        'int8'
+    """
+
+    temperature: float = 4.0  # softens the teacher's answers
+    alpha: float = 0.9  # weight of the teacher's answers against the labels'
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        super().__post_init__()
+        require(self.temperature > 0, "temperature", self.temperature, "above 0")
+        require(0 <= self.alpha <= 1, "alpha", self.alpha, "in [0, 1]")
+
+    def quantizing(self) -> quantize.QuantizeConfig:
+        """Return the settings of the method alone."""
+        names = [field.name for field in dataclasses.fields(quantize.QuantizeConfig)]
+        return quantize.QuantizeConfig(**{name: getattr(self, name) for name in names})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

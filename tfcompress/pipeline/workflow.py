@@ -209,6 +209,8 @@ class _Builder:
                 owner = f"{key!r} of stage {kind!r}"
                 config.check_known(str(wanted), fitting, owner=owner)
                 inputs[role] = str(wanted)
+            elif role in KINDS[kind].optional:
+                continue
             elif fitting:
                 inputs[role] = self._default(role, fitting, inputs)
             else:

@@ -24,7 +24,7 @@ from typing import Any, Literal
 
 import keras
 
-from tfcompress import errors, files
+from tfcompress import errors, files, quantize
 from tfcompress.tflite import (
     exporting,
     first_run,
@@ -32,6 +32,7 @@ from tfcompress.tflite import (
     inspection,
     post_training,
     recipes,
+    trained_models,
 )
 from tfcompress.tflite import metadata as notes
 from tfcompress.tflite.calibration import Batches, CalibrationStream
@@ -70,7 +71,7 @@ class Conversion:
     @property
     def float_operators(self) -> tuple[str, ...]:
         """Operators that an integer recipe has left in floating point."""
-        if self.recipe not in recipes.CALIBRATED:
+        if self.recipe not in recipes.INTEGER:
             return ()
         return _not_wanted(self.inspection, self.kept_float)
 
@@ -113,9 +114,11 @@ def convert(  # noqa: PLR0913 (one call for the whole stage)
 
     Args:
         model: A built functional or sequential model of fixed input shapes.
-        recipe: One of `recipes.RECIPES`; ``float32`` if None.
+        recipe: One of `recipes.RECIPES`; ``float32`` if None. A quantization-aware
+            model (`tfcompress.quantize`) is converted by its own.
         calibration: For ``int8`` and ``int16x8``: batches of preprocessed inputs, or a
             function that returns them. Streamed; a few hundred examples are enough.
+            A quantization-aware model needs none.
         inputs: ``float``: the file takes and gives floats; ``int8``: it takes and gives
             the recipe's integers, with scale and zero point in the file.
         path: Where to write the file, atomically; not written if None.
@@ -144,8 +147,9 @@ def convert(  # noqa: PLR0913 (one call for the whole stage)
         'float32'
     """
     started = time.perf_counter()
-    recipe = recipes.check(recipe or "float32")
-    _check_arguments(recipe, calibration, inputs)
+    recipe = trained_models.choose_recipe(model, recipe)
+    trained = trained_models.is_trained(model)
+    _check_arguments(recipe, calibration, inputs, trained=trained)
     known = exporting.interface(model)
     options = post_training.PostTraining(
         equalize=equalize,
@@ -153,12 +157,16 @@ def convert(  # noqa: PLR0913 (one call for the whole stage)
         precision=precision or {},
         per_channel=per_channel,
     )
-    options.check(model, recipe, calibration)
+    options.check(model, recipe, calibration, trained=trained)
     stream = CalibrationStream(calibration or (), known)
     twin = float32_clone.as_float32(model)
-    made = post_training.translate(
-        twin, known, recipe, stream, inputs=inputs, options=options
-    )
+    if trained:
+        twin = quantize.to_convertible(twin)
+        made = trained_models.translate(twin, known, recipe, inputs=inputs)
+    else:
+        made = post_training.translate(
+            twin, known, recipe, stream, inputs=inputs, options=options
+        )
     note = _note(recipe, inputs, stream.num_examples, metadata or {})
     content = notes.embed(
         made.content, note, inputs=known.inputs, outputs=known.outputs
@@ -182,18 +190,20 @@ def convert(  # noqa: PLR0913 (one call for the whole stage)
     )
 
 
-def _check_arguments(recipe: str, calibration: Any, inputs: str) -> None:
+def _check_arguments(
+    recipe: str, calibration: Any, inputs: str, *, trained: bool
+) -> None:
     if inputs not in ("float", "int8"):
         raise ValueError(
             f"Unknown type of inputs. Received: inputs={inputs!r}; it must be 'float' "
             "or 'int8'."
         )
-    if inputs == "int8" and recipe not in recipes.CALIBRATED:
+    if inputs == "int8" and recipe not in recipes.INTEGER:
         raise ValueError(
             f"Only an integer recipe has integer inputs. Received: inputs='int8' with "
             f"recipe={recipe!r}. Use recipe='int8', or inputs='float'."
         )
-    if recipe in recipes.CALIBRATED and calibration is None:
+    if recipe in recipes.CALIBRATED and calibration is None and not trained:
         raise errors.DataError(
             f"The recipe {recipe!r} needs calibration data. Received: calibration=None."
             " Pass a few hundred training inputs, such as "
@@ -226,7 +236,7 @@ def _not_wanted(found: inspection.Inspection, kept: tuple[int, ...]) -> tuple[st
 def _refuse_float_operators(
     left: tuple[str, ...], recipe: str, *, allow_float_ops: bool
 ) -> None:
-    if recipe not in recipes.CALIBRATED or allow_float_ops or not left:
+    if recipe not in recipes.INTEGER or allow_float_ops or not left:
         return
     listed = ", ".join(left[:10]) + (", ..." if len(left) > 10 else "")
     raise errors.ConversionError(

@@ -46,12 +46,18 @@ class PostTraining:
         return not (self.equalize or self.correct_bias or mixed)
 
     def check(
-        self, model: keras.Model, recipe: str, calibration: Batches | None
+        self,
+        model: keras.Model,
+        recipe: str,
+        calibration: Batches | None,
+        *,
+        trained: bool = False,
     ) -> None:
         """Refuse options that do not go with the recipe, the model or the data.
 
         Raises:
-            ConfigError: If the recipe is none of integers, or the map does not fit.
+            ConfigError: If the recipe is none of integers, the map does not fit, or the
+                model has trained scales, which leave nothing to improve.
             DataError: If the data can be read only once, and are needed twice.
         """
         given = [
@@ -64,6 +70,12 @@ class PostTraining:
             )
             if wanted
         ]
+        if given and trained:
+            raise errors.ConfigError(
+                "A quantization-aware model is converted as it was trained. Received: "
+                f"{given[0]} with {model.name!r}. Leave it out, or convert the model "
+                "from before `quantize_aware`."
+            )
         if given and recipe not in RECIPES:
             raise errors.ConfigError(
                 f"Only an integer recipe can be improved so. Received: {given[0]} with "

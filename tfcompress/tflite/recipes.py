@@ -10,6 +10,8 @@ recipe            weights          activations            use it
 ``int8``          int8/channel     int8                   small and fast everywhere
 ``int16x8``       int8/channel     int16                  when int8 loses too much;
                                                           slow reference kernels
+``int8_w4``       int4/channel     int8                   half the size of int8; for
+                                                          models trained for it only
 ================  ===============  =====================  =========================
 """
 
@@ -20,11 +22,17 @@ from types import MappingProxyType
 
 RECIPES = ("float32", "float16", "dynamic_int8", "int8", "int16x8")
 
+TRAINED = ("int8_w4",)
+"""Recipes that only a quantization-aware model can have."""
+
 CALIBRATED = ("int8", "int16x8")
 """Recipes whose activations are integers, so that they need calibration data."""
 
+INTEGER = (*CALIBRATED, *TRAINED)
+"""Recipes whose files are to hold integers alone."""
+
 ACTIVATION_TYPES: Mapping[str, str] = MappingProxyType(
-    {"int8": "int8", "int16x8": "int16"}
+    {"int8": "int8", "int8_w4": "int8", "int16x8": "int16"}
 )
 
 
@@ -38,6 +46,12 @@ def check(recipe: str) -> str:
         >>> check("int8")
         'int8'
     """
+    if recipe in TRAINED:
+        raise ValueError(
+            f"This recipe has to be trained for. Received: recipe={recipe!r} with a "
+            "float model. Train `quantize.quantize_aware(model, recipe)` and convert "
+            "that."
+        )
     if recipe not in RECIPES:
         raise ValueError(
             f"Unknown recipe. Received: recipe={recipe!r}; it must be one of "

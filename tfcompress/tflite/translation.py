@@ -33,11 +33,18 @@ def translate(
     model: keras.Model,
     known: exporting.Interface,
     recipe: str,
-    stream: CalibrationStream,
+    stream: CalibrationStream | None,
     *,
     inputs: str,
 ) -> bytes:
     """Return the converter's file for a float32 model.
+
+    Args:
+        model: The model; with constant ranges in it if `stream` is None.
+        known: Its interface.
+        recipe: One of `recipes`.
+        stream: Calibration data; None: the model knows its ranges.
+        inputs: Type at the file's inputs and outputs, "float" or "int8".
 
     Raises:
         ConversionError: If the converter refuses the model; the cause is its error.
@@ -56,7 +63,7 @@ def translate(
 
 @contextlib.contextmanager
 def readable_errors(
-    model: keras.Model, recipe: str, stream: CalibrationStream
+    model: keras.Model, recipe: str, stream: CalibrationStream | None
 ) -> Iterator[None]:
     """Turn what the converter raises into one line, and log what it warns of.
 
@@ -69,7 +76,7 @@ def readable_errors(
             warnings.simplefilter("always")
             yield
     except Exception as error:  # the converter raises whatever it meets
-        if stream.error is not None:
+        if stream is not None and stream.error is not None:
             raise stream.error from error
         raise errors.ConversionError(
             f"TensorFlow's converter refused the model. Received: {model.name} "
@@ -81,7 +88,7 @@ def readable_errors(
 
 
 def _converter(
-    saved: pathlib.Path, recipe: str, stream: CalibrationStream, *, inputs: str
+    saved: pathlib.Path, recipe: str, stream: CalibrationStream | None, *, inputs: str
 ) -> Any:
     converter = tf.lite.TFLiteConverter.from_saved_model(
         str(saved), signature_keys=[exporting.SIGNATURE]
@@ -90,16 +97,18 @@ def _converter(
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if recipe == "float16":
         converter.target_spec.supported_types = [tf.float16]
-    if recipe in recipes.CALIBRATED:
+    if stream is not None and recipe in recipes.CALIBRATED:
         converter.representative_dataset = stream
         converter.target_spec.supported_ops = _OPERATOR_SETS[recipe]
         # int16x8 is made by the older quantizer in any case; with the new one on, the
         # calibration data would be run through twice, and a generator is used up.
         converter.experimental_new_quantizer = recipe != "int16x8"
-        if inputs == "int8":
-            border = tf.as_dtype(recipes.ACTIVATION_TYPES[recipe])
-            converter.inference_input_type = border
-            converter.inference_output_type = border
+    elif recipe == "int16x8":  # trained; for 8 bits the set would ask for calibration
+        converter.target_spec.supported_ops = _OPERATOR_SETS[recipe]
+    if recipe in recipes.INTEGER and inputs == "int8":
+        border = tf.as_dtype(recipes.ACTIVATION_TYPES[recipe])
+        converter.inference_input_type = border
+        converter.inference_output_type = border
     return converter
 
 

@@ -86,10 +86,11 @@ def batch_norm(
     return y, mean, variance * ((count - 1) / tf.maximum(count, 1))
 
 
-class _Fused:
-    """The ``call`` that `view` puts in front of a batch normalization's own."""
+class FusedCall:
+    """A ``call`` to put in front of a batch normalization's own, as `view` does."""
 
     def call(self: Any, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+        """Normalise, in one kernel where it fits."""
         if not self._fits(inputs, training, mask):
             return super().call(inputs, training=training, mask=mask)  # type: ignore[misc]  # the mixin's base
         x = tf.cast(inputs, tf.float32)
@@ -135,4 +136,4 @@ def _fused_class(plain: Any) -> type:
     Keras derives the paths in a weights file from the class name: with the same one,
     weights saved from a twin load into the plain model, and the other way round.
     """
-    return type(plain.__name__, (_Fused, plain), {"__module__": __name__})
+    return type(plain.__name__, (FusedCall, plain), {"__module__": __name__})

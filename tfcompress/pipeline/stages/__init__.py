@@ -22,6 +22,7 @@ from tfcompress.pipeline.stages import (
     finetune,
     original,
     prune,
+    quantize,
     report,
     sensitivity,
     slim,
@@ -43,6 +44,7 @@ class Kind:
         makes: What later stages may read.
         alone: What the stage writes when it runs alone, if it is something else.
         roles: What it reads, and the key of a workflow that names another stage.
+        optional: Roles that are read only if a workflow or a command names them.
         needs_data: Whether these settings need a data set.
         makes_record: False for a stage that only shows what the others recorded.
     """
@@ -52,6 +54,7 @@ class Kind:
     makes: Literal["model", "file"] | None = None
     alone: Literal["plan"] | None = None
     roles: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    optional: tuple[str, ...] = ()
     needs_data: Callable[[Any], bool] = lambda _config: True
     makes_record: bool = True
 
@@ -89,6 +92,13 @@ KINDS: Mapping[str, Kind] = {
         run=distill.run,
         makes="model",
         roles={**_MODEL, "teacher": "teacher"},
+    ),
+    "quantize": Kind(
+        config=settings.QuantizeStageConfig,
+        run=quantize.run,
+        makes="model",
+        roles={**_MODEL, "teacher": "teacher"},
+        optional=("teacher",),
     ),
     "convert": Kind(
         config=settings.ConvertConfig,

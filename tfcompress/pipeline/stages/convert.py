@@ -19,10 +19,11 @@ def run(context: StageContext) -> Outcome:
     path = context.path(".tflite")
     model = context.load("model")
     precision, chosen = _precision(context, model)
+    trained = quantize.is_quantized(model)  # it brings its recipe and its scales
     conversion = tflite.convert(
         model,
-        config.recipe,
-        calibration=_calibration(context),
+        None if trained and config.recipe == "float32" else config.recipe,
+        calibration=None if trained else _calibration(context),
         inputs=config.inputs,
         path=path,
         allow_float_ops=config.allow_float_ops,

@@ -1,0 +1,88 @@
+"""What quantization covers of every convolutional family in `keras.applications`.
+
+    python -m benchmarks.quantize_families              # resumes: done members are kept
+    python -m benchmarks.quantize_families MobileNet    # only these
+
+Each member is built untrained at a small input size, its weights and BatchNorm
+statistics are randomised, its ranges are set from eight random images, and it is
+converted. Written to ``benchmarks/results/quantize_families.json`` after each member:
+whether all of it is integers, the layers that stay in float and why, the operators of
+the file, and the file's outputs against the Keras model's in dB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import pathlib
+import time
+from collections import Counter
+from typing import Any
+
+import keras
+import numpy as np
+
+from benchmarks.families import SMALLEST, build_family
+from tfcompress import files
+
+RESULTS = pathlib.Path(__file__).parent / "results" / "quantize_families.json"
+EXAMPLES = 8
+
+
+def check_member(name: str, recipe: str = "int8") -> dict[str, Any]:
+    """Quantize and convert one member."""
+    from tests.models import randomise
+    from tfcompress import quantize, tflite
+
+    started = time.perf_counter()
+    model = randomise(build_family(name))
+    shape = (EXAMPLES, *model.input_shape[1:])
+    images = np.random.default_rng(1).uniform(-1, 1, shape).astype("float32")
+    qat_model, report = quantize.quantize_aware(model, recipe)
+    quantize.calibrate(qat_model, [images])
+    conversion = tflite.convert(qat_model, allow_float_ops=True)
+    return {
+        "fully_quantized": report.fully_quantized and not conversion.float_operators,
+        "float_layers": dict(Counter(report.float_layers.values())),
+        "float_operators": len(conversion.float_operators),
+        "operators": dict(conversion.inspection.operator_counts),
+        "size_bytes": len(conversion.content),
+        "file_to_model_db": round(_snr_db(qat_model, conversion.content, images), 1),
+        "model_to_float_db": round(_between(model(images), qat_model(images)), 1),
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+
+
+def _snr_db(model: keras.Model, content: bytes, images: np.ndarray) -> float:
+    from tfcompress.tflite.running import Runner
+
+    return _between(model(images), Runner(content)(images))
+
+
+def _between(wanted: Any, given: Any) -> float:
+    wanted, given = np.asarray(wanted), np.asarray(given)
+    error = np.square(wanted - given).sum()
+    return float(10 * np.log10(np.square(wanted).sum() / (error + 1e-20)))
+
+
+def main() -> None:
+    """Check the members that have no result yet."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("members", nargs="*", help="only these")
+    chosen = parser.parse_args().members
+    results: dict[str, Any] = files.read_json(RESULTS) if RESULTS.exists() else {}
+    results["command"] = "python -m benchmarks.quantize_families"
+    results["keras"] = keras.__version__
+    members = results.setdefault("members", {})
+    for name in chosen or SMALLEST:
+        if name in members:
+            continue
+        members[name] = check_member(name)
+        print(name, members[name], flush=True)
+        files.write_json(RESULTS, results)
+        keras.backend.clear_session()
+        gc.collect()
+
+
+if __name__ == "__main__":
+    main()

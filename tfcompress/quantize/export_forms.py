@@ -1,0 +1,208 @@
+"""How TFLite's converter wants to see each operator of a quantization-aware model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from tfcompress.quantize import fake_quant
+from tfcompress.quantize.activation_ranges import FakeQuantize
+from tfcompress.quantize.operators import Operator
+from tfcompress.quantize.weighted_layers import (
+    FakeQuantizedKernel,
+    QuantizedConv1D,
+    QuantizedDense,
+    QuantizedDepthwiseConv1D,
+)
+
+Array = npt.NDArray[Any]
+Form = Callable[[Any], Any]
+
+
+class Computed(keras.layers.Layer):
+    """A function of one tensor as a layer; it lives only as long as a conversion."""
+
+    def __init__(self, function: Form) -> None:
+        super().__init__()
+        self._function = function
+
+    def call(self, inputs: Any) -> Any:
+        """Compute."""
+        return self._function(inputs)
+
+    def compute_output_spec(self, inputs: Any) -> Any:
+        """Return the outputs' shape; Keras calls a product with a number sparse."""
+        dense = keras.KerasTensor(inputs.shape, dtype=inputs.dtype)
+        return super().compute_output_spec(dense)
+
+
+def numpy(tensor: Any) -> Array:
+    """Return a tensor or variable as float64."""
+    return np.asarray(keras.ops.convert_to_numpy(tensor), np.float64)
+
+
+def range_form(layer: FakeQuantize) -> Form:
+    """Return a range, constant, with its ReLU."""
+    low, high = layer.range()
+    cap = layer.max_value
+    clip = tf.nn.relu6 if cap == 6.0 else tf.nn.relu
+
+    def form(x: Any) -> Any:
+        x = clip(x) if layer.rectify else x
+        if layer.bits == 16:
+            return fake_quant.symmetric(x, tf.constant(low), tf.constant(high))
+        return tf.quantization.fake_quant_with_min_max_args(x, low, high, num_bits=8)
+
+    return form
+
+
+def kernel_form(
+    layer: FakeQuantizedKernel, kernel: Any = None, offset: Any = None
+) -> Form:
+    """Return a layer with a constant kernel and bias.
+
+    Args:
+        layer: The layer, for its strides and such.
+        kernel: The kernel on its grid, folded; by default the layer's own.
+        offset: What is added; by default the layer's bias.
+    """
+    given: Any = layer
+    if kernel is None:
+        kernel = given.on_grid(given.kernel)
+        offset = given.bias if given.use_bias else None
+    constant = numpy(kernel).astype(np.float32)
+    bias = None if offset is None else numpy(offset).astype(np.float32)
+    return _FORMS.get(type(layer), _as_it_is)(given, constant, bias)
+
+
+def _marked(layer: Any, kernel: Array) -> Callable[[], Any]:
+    """Return a function that makes a kernel's tensor and tells its grid.
+
+    8-bit kernels with a scale per channel need nothing: the converter finds the scales.
+    The kernel must have its last shape: a marked one cannot be reshaped.
+    """
+    bits, axes = layer.weight_bits, layer.scale_axes
+    if axes is None:
+        end = float(np.abs(kernel).max()) or 1.0
+        return lambda: tf.quantization.fake_quant_with_min_max_args(
+            kernel, -end, end, num_bits=bits, narrow_range=True
+        )
+    if bits == 8:
+        return lambda: tf.constant(kernel)
+    columns = kernel.reshape(*kernel.shape[: -len(axes)], -1)
+    ends = np.abs(columns).reshape(-1, columns.shape[-1]).max(0)
+    ends = np.where(ends > 0, ends, ends.max() or 1.0)  # zeros are on any grid
+
+    def marked() -> Any:
+        tensor = tf.quantization.fake_quant_with_min_max_vars_per_channel(
+            columns, -ends, ends, num_bits=bits, narrow_range=True
+        )
+        return tensor if len(axes) == 1 else tf.reshape(tensor, kernel.shape)
+
+    return marked
+
+
+def _as_it_is(layer: Any, kernel: Array, bias: Array | None) -> Form:
+    constant = _marked(layer, kernel)
+    return lambda x: _plus(layer.apply_kernel(x, constant()), bias)
+
+
+def _dense(layer: Any, kernel: Array, bias: Array | None) -> Form:
+    """Return a product, or for 4 bits per channel a 1x1 convolution.
+
+    The converter fails on a matrix that is marked per channel.
+    """
+    if layer.weight_bits == 8 or not layer.per_channel:
+        return _as_it_is(layer, kernel, bias)
+    depth, units = kernel.shape
+    weights = _marked(layer, kernel[None, None])
+
+    def form(x: Any) -> Any:
+        flat = tf.reshape(x, (-1, 1, 1, depth))
+        y = _plus(tf.nn.conv2d(flat, weights(), 1, "VALID"), bias)
+        return tf.reshape(y, (-1, *x.shape[1:-1], units))
+
+    return form
+
+
+def _one_dimension(layer: Any, kernel: Array, bias: Array | None) -> Form:
+    """Return a convolution of sequences as one of images of height 1."""
+    convolve = (
+        tf.nn.depthwise_conv2d
+        if isinstance(layer, QuantizedDepthwiseConv1D)
+        else tf.nn.conv2d
+    )
+    (stride,), (dilation,) = layer.strides, layer.dilation_rate
+    weights = _marked(layer, kernel[None])
+
+    def form(x: Any) -> Any:
+        padding = layer.padding.upper()
+        if padding == "CAUSAL":
+            width = dilation * (kernel.shape[0] - 1)
+            x, padding = tf.pad(x, ((0, 0), (width, 0), (0, 0))), "VALID"
+        steps, rates = (1, stride, stride, 1), (dilation, dilation)
+        y = convolve(tf.expand_dims(x, 1), weights(), steps, padding, dilations=rates)
+        return tf.squeeze(_plus(y, bias), 1)
+
+    return form
+
+
+def _plus(x: Any, bias: Array | None) -> Any:
+    return x if bias is None else x + bias
+
+
+_FORMS: dict[type, Callable[[Any, Array, Array | None], Form]] = {
+    QuantizedDense: _dense,
+    QuantizedConv1D: _one_dimension,
+    QuantizedDepthwiseConv1D: _one_dimension,
+}
+
+
+def affine_form(scale: Array, offset: Array) -> Form:
+    """Return ``scale x + offset`` per channel as a 1x1 depthwise convolution.
+
+    Each channel has its own scale in the file, so that its factor is stored exactly.
+    """
+    channels = scale.size
+    kernel = scale.reshape(1, 1, channels, 1).astype(np.float32)
+    bias = offset.astype(np.float32)
+
+    def form(x: Any) -> Any:
+        sizes = x.shape[1:-1]
+        shape = (*(1,) * (2 - len(sizes)), *sizes, channels)
+        image = tf.reshape(x, (-1, *shape)) if len(sizes) != 2 else x
+        y = tf.nn.depthwise_conv2d(image, kernel, (1, 1, 1, 1), "VALID") + bias
+        return tf.reshape(y, (-1, *sizes, channels)) if len(sizes) != 2 else y
+
+    return form
+
+
+def plain_form(layer: Any, operator: Operator, *, bits: int) -> Form | None:
+    """Return the form of a layer that is no layer of ours; None if it has none."""
+    if operator.kind == "affine":
+        return affine_form(*_affine(layer))
+    if operator.function == "hard_silu" and bits == 8:
+        return lambda x: x * tf.nn.relu6(x + 3.0) * (1.0 / 6.0)
+    if isinstance(layer, keras.layers.UpSampling2D) and operator.kind == "passing":
+        rows, columns = layer.size
+        return lambda x: tf.image.resize(
+            x, (x.shape[1] * rows, x.shape[2] * columns), "nearest"
+        )
+    return None
+
+
+def _affine(layer: Any) -> tuple[Array, Array]:
+    channels = layer.output.shape[-1]
+    if isinstance(layer, keras.layers.Rescaling):
+        scale, offset = np.asarray(layer.scale), np.asarray(layer.offset)
+    else:
+        deviation = np.sqrt(numpy(layer.variance)).ravel()
+        scale = 1.0 / np.maximum(deviation, keras.backend.epsilon())
+        offset = -numpy(layer.mean).ravel() * scale
+    ones = np.ones(channels)
+    return scale * ones, offset * ones

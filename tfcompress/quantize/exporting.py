@@ -1,0 +1,134 @@
+"""Turn a trained quantization-aware model into one that the converter takes.
+
+The result computes the same numbers in inference with the operators that TFLite has,
+and tells the converter every scale:
+
+1. A kernel and its BatchNorm become one convolution of the folded, rounded kernel.
+   Its values lie on the grid, so the converter finds the scales in them; four-bit
+   kernels are marked by an operator that says so.
+2. A BatchNorm, Rescaling or Normalization on its own becomes a 1x1 depthwise
+   convolution: exact per channel, where a product and a sum would round twice.
+3. Activations are written the way that the converter recognises (`hard_silu` as
+   HARD_SWISH), with their inner ranges.
+4. Ranges are constants.  A ReLU cap other than 6 is the end of its range.
+
+Source: B. Jacob et al., CVPR 2018, section 3.2, for the folding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from tfcompress import errors
+from tfcompress.graph.reading import Call, FlatModel, read_model
+from tfcompress.graph.rebuilding import arguments, copy_layer, copy_weights, replay
+from tfcompress.quantize import export_forms
+from tfcompress.quantize.activation_ranges import FakeQuantize, range_layers
+from tfcompress.quantize.aware import recipe_of
+from tfcompress.quantize.export_forms import Computed, Form, numpy
+from tfcompress.quantize.folded_layers import FoldedBatchNormalization
+from tfcompress.quantize.normalization import FreezableBatchNormalization, affine
+from tfcompress.quantize.operators import classify
+from tfcompress.quantize.weighted_layers import FakeQuantizedKernel
+
+
+def to_convertible(model: keras.Model) -> keras.Model:
+    """Return a float model with constant ranges that computes what `model` does.
+
+    Args:
+        model: What `quantize_aware` made, trained; in float32. It is not changed.
+
+    Raises:
+        ModelError: If it is no such model.
+        ConversionError: If a range has not seen any data.
+    """
+    recipe_of(model)  # refuses what is none
+    _refuse_unset(model)
+    flat = read_model(model)
+    exporter = _Exporter(model, flat)
+    result = replay(model, flat, exporter.visit)
+    exporter.copy_state()
+    return result
+
+
+def _refuse_unset(model: keras.Model) -> None:
+    unset = [one.name for one in range_layers(model) if not any(one.range())]
+    if unset:
+        listed = ", ".join(unset[:3]) + (", ..." if len(unset) > 3 else "")
+        raise errors.ConversionError(
+            f"{len(unset)} activation ranges have not seen any data, so there are no "
+            f"scales to write. Received: {model.name!r} with {listed} unset. Train the "
+            "model, or set them with `quantize.calibrate(model, batches)`."
+        )
+
+
+class _Exporter:
+    """Writes each call in the form that the converter wants."""
+
+    def __init__(self, model: keras.Model, flat: FlatModel) -> None:
+        self._makers = {t: call for call in flat.calls for t in call.outputs}
+        self._readers = {t: call for call in flat.calls for t in call.inputs}
+        self._bits = next((one.bits for one in range_layers(model)), 8)
+        self._inputs: dict[int, Any] = {}  # of kernels that fold, by their outputs
+        self._copies: dict[str, tuple[Any, Any]] = {}
+        self._notes: list[str] = []
+
+    def visit(self, call: Call, tensors: Mapping[int, Any]) -> Any:
+        args, kwargs = arguments(call, tensors)
+        form = self._form(call)
+        if form is None:
+            return self._copy(call)(*args, **kwargs)
+        if self._folds_later(call):
+            self._inputs[call.outputs[0]] = args[0]
+            return args[0]  # nothing reads it
+        folded = self._inputs.get(call.inputs[0])
+        return Computed(form)(args[0] if folded is None else folded)
+
+    def _form(self, call: Call) -> Form | None:
+        """Return what a call computes in the file; None if the layer says it."""
+        layer = call.layer
+        if isinstance(layer, FakeQuantize):
+            return export_forms.range_form(layer)
+        if isinstance(layer, FakeQuantizedKernel):
+            return export_forms.kernel_form(layer)
+        if isinstance(layer, FoldedBatchNormalization):
+            return export_forms.kernel_form(layer.layer, *layer.folded_kernel())
+        if isinstance(layer, FreezableBatchNormalization):
+            return None if layer.in_float else self._normalization(call)
+        return export_forms.plain_form(layer, classify(call), bits=self._bits)
+
+    def _normalization(self, call: Call) -> Form:
+        maker = self._makers.get(call.inputs[0])
+        layer = call.layer
+        scale, offset = affine(layer, layer.moving_mean.shape[0])
+        if maker is None or not isinstance(maker.layer, FakeQuantizedKernel):
+            return export_forms.affine_form(scale, offset)
+        kernel: Any = maker.layer
+        on_grid = numpy(kernel.on_grid(kernel.kernel))
+        bias = numpy(kernel.bias) if kernel.use_bias else 0.0
+        return export_forms.kernel_form(
+            kernel, on_grid * kernel.spread(scale), offset + bias * scale
+        )
+
+    def _folds_later(self, call: Call) -> bool:
+        reader = self._readers.get(call.outputs[0])
+        return (
+            isinstance(call.layer, FakeQuantizedKernel)
+            and reader is not None
+            and isinstance(reader.layer, FreezableBatchNormalization)
+        )
+
+    def _copy(self, call: Call) -> Any:
+        if call.name not in self._copies:
+            copy = copy_layer(call.layer, call.name, {}, self._notes)
+            self._copies[call.name] = (call.layer, copy)
+        return self._copies[call.name][1]
+
+    def copy_state(self) -> None:
+        """Give the copies the weights of the originals."""
+        for layer, copy in self._copies.values():
+            if isinstance(layer, keras.Layer) and layer.weights:
+                copy_weights(layer, copy)

@@ -1,0 +1,159 @@
+"""Split the layers that TFLite computes in several operators into one layer each.
+
+A range lies after every operator, so every operator has to be a call of its own::
+
+    Conv2D(activation="silu")   ->  Conv2D, Activation
+    SeparableConv2D             ->  DepthwiseConv2D, Conv2D
+    Add of n tensors            ->  n - 1 additions of two
+
+The part with the kernel keeps the layer's name, except at the model's outputs, whose
+names losses and files go by: there the last part keeps it.  The numbers stay the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import keras
+
+from tfcompress.graph.reading import Call, FlatModel
+from tfcompress.graph.rebuilding import arguments, copy_layer, copy_weights, replay
+from tfcompress.quantize.operators import classify
+
+_SEPARABLE: Any = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
+
+
+def simplify(
+    model: keras.Model, flat: FlatModel, *, leave: Collection[str] = ()
+) -> tuple[keras.Model, dict[str, str], list[str]]:
+    """Return an equal model of layers that are one operator each.
+
+    Args:
+        model: Any functional or Sequential model; it is not changed.
+        flat: Its calls.
+        leave: Names of layers to copy as they are.
+
+    Returns:
+        The model; for every layer of it the name of the layer that it is part of; and
+        notes on layers that could not be copied.
+    """
+    splitter = _Splitter(set(leave), set(flat.output_tensors()))
+    simple = replay(model, flat, splitter.visit)
+    splitter.copy_state()
+    return simple, splitter.origin, splitter.notes
+
+
+class _Splitter:
+    """Makes the parts of each layer, once, and calls them."""
+
+    def __init__(self, leave: set[str], outputs: set[int]) -> None:
+        self.origin: dict[str, str] = {}
+        self.notes: list[str] = []
+        self._leave, self._outputs = leave, outputs
+        self._parts: dict[str, list[Any]] = {}
+        self._layers: dict[str, Any] = {}
+
+    def visit(self, call: Call, tensors: Mapping[int, Any]) -> Any:
+        args, kwargs = arguments(call, tensors)
+        if call.name not in self._parts:
+            self._layers[call.name] = call.layer
+            self._parts[call.name] = self._make(call)
+            for part in self._parts[call.name]:
+                self.origin[part.name] = call.name
+        parts = self._parts[call.name]
+        if len(parts) > 1 and isinstance(call.layer, keras.layers.Add):
+            return self._chain(parts, args[0])
+        outputs = parts[0](*args, **kwargs)
+        for part in parts[1:]:
+            outputs = part(outputs)
+        return outputs
+
+    def _make(self, call: Call) -> list[Any]:
+        layer, name = call.layer, call.name
+        kind = classify(call).kind
+        if name in self._leave or kind == "float":
+            return [copy_layer(layer, name, {}, self.notes)]
+        if isinstance(layer, keras.layers.Add) and len(call.inputs) > 2:
+            names = [f"{name}_{i}" for i in range(len(call.inputs) - 2)]
+            return [keras.layers.Add(name=n, dtype=layer.dtype_policy) for n in
+                    (*names, name)]  # fmt: skip
+        if kind != "kernel":
+            return [copy_layer(layer, name, {}, self.notes)]
+        activation = _activation(layer, name)
+        if activation and call.outputs[0] in self._outputs:
+            name, activation[0].name = f"{name}_kernel", name
+        if isinstance(layer, _SEPARABLE):
+            return [*_separated(layer, name), *activation]
+        edits = {"activation": "linear"} if activation else {}
+        return [copy_layer(layer, name, edits, self.notes), *activation]
+
+    def _chain(self, parts: list[Any], terms: Any) -> Any:
+        total = terms[0]
+        for part, term in zip(parts, terms[1:], strict=True):
+            total = part([total, term])
+        return total
+
+    def copy_state(self) -> None:
+        """Give the parts the layers' weights and ``trainable`` flags."""
+        for name, parts in self._parts.items():
+            layer = self._layers[name]
+            if isinstance(layer, _SEPARABLE) and len(parts) > 1:
+                _copy_separated(layer, parts)
+            elif isinstance(layer, keras.Layer) and layer.weights:
+                copy_weights(layer, parts[0])
+            for part in parts:
+                if part is not layer and hasattr(layer, "trainable"):
+                    part.trainable = layer.trainable
+
+
+def _activation(layer: Any, name: str) -> list[Any]:
+    """Return a layer of the activation inside a layer; none if it is linear."""
+    function = layer.activation
+    if function is None or getattr(function, "__name__", "") == "linear":
+        return []
+    return [
+        keras.layers.Activation(
+            function, name=f"{name}_activation", dtype=layer.dtype_policy
+        )
+    ]
+
+
+def _separated(layer: Any, name: str) -> list[Any]:
+    """Return the two convolutions of a separable one, with new weights."""
+    two = isinstance(layer, keras.layers.SeparableConv2D)
+    first = keras.layers.DepthwiseConv2D if two else keras.layers.DepthwiseConv1D
+    second = keras.layers.Conv2D if two else keras.layers.Conv1D
+    config = layer.get_config()
+    depthwise = first(
+        config["kernel_size"],
+        strides=config["strides"],
+        padding=config["padding"],
+        depth_multiplier=config["depth_multiplier"],
+        dilation_rate=config["dilation_rate"],
+        depthwise_regularizer=layer.depthwise_regularizer,
+        depthwise_constraint=layer.depthwise_constraint,
+        use_bias=False,
+        name=f"{name}_depthwise",
+        dtype=layer.dtype_policy,
+    )
+    pointwise = second(
+        config["filters"],
+        1,
+        use_bias=config["use_bias"],
+        kernel_regularizer=layer.pointwise_regularizer,
+        kernel_constraint=layer.pointwise_constraint,
+        bias_regularizer=layer.bias_regularizer,
+        bias_constraint=layer.bias_constraint,
+        name=name,
+        dtype=layer.dtype_policy,
+    )
+    return [depthwise, pointwise]
+
+
+def _copy_separated(layer: Any, parts: list[Any]) -> None:
+    depthwise, pointwise = parts[:2]
+    depthwise.kernel.assign(layer.depthwise_kernel)
+    pointwise.kernel.assign(layer.pointwise_kernel)
+    if layer.use_bias:
+        pointwise.bias.assign(layer.bias)
