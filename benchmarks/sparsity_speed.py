@@ -28,8 +28,7 @@ from tfcompress import files, sparsity, training
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "sparsity_speed.json"
 BOUND = 1.02
-END_STEP = 100_000  # so that masks are computed anew as long as it is measured
-SCHEDULE = {"initial_sparsity": 0.5, "final_sparsity": 0.8, "begin_step": 0}
+SPARSITY = 0.8  # from the first step on; the masks are computed every 100 steps
 
 
 def load_tfmot() -> Any:
@@ -46,8 +45,7 @@ def load_tfmot() -> Any:
 def ours(name: str) -> Any:
     """Return our network that is being pruned."""
     build, _, _ = NETWORKS[name]
-    schedule = sparsity.polynomial_decay(**SCHEDULE, end_step=END_STEP)
-    return sparsity.prune_low_magnitude(build(), schedule)
+    return sparsity.prune_low_magnitude(build(), sparsity.constant(SPARSITY))
 
 
 def theirs(name: str, tfmot: Any) -> Any:
@@ -57,7 +55,7 @@ def theirs(name: str, tfmot: Any) -> Any:
     not the last Dense layer.
     """
     build, _, _ = NETWORKS[name]
-    schedule = tfmot.sparsity.keras.PolynomialDecay(**SCHEDULE, end_step=END_STEP)
+    schedule = tfmot.sparsity.keras.ConstantSparsity(SPARSITY, begin_step=0)
     first = True
 
     def wrapped(layer: Any) -> Any:

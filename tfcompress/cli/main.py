@@ -27,6 +27,7 @@ COMMANDS = (
     "slim",
     "amc",
     "prune",
+    "sparsify",
     "distill",
     "convert",
     "verify",

@@ -4,11 +4,11 @@ Two things hold a zero:
 
 1. A constraint on the variable: Keras applies it after every step of every optimizer,
    in the compiled graph, so also between two callbacks (``steps_per_execution``).
-2. If the optimizer is known (`Hold.follow`): masked weights have no gradient, so they
-   do not count in a clipped norm or in an average over a row; and the average of
-   ``use_ema``, which Keras takes before it applies constraints, is masked as well.
-   Momenta and other slots are zeroed when a mask is computed, see
-   `tfcompress.sparsity.state`.
+2. If the optimizer is known (`Hold.follow`): the average of ``use_ema``, which Keras
+   takes before it applies constraints, is masked as well; and where one weight's
+   gradient moves others (a clipped norm, statistics of rows, a trust ratio), masked
+   weights have none. Elsewhere it moves only their own slots, which nothing reads; they
+   are zeroed when a mask is computed, see `tfcompress.sparsity.state`.
 
 Masks select (``where``) and do not multiply: -1.5 times 0 is -0.0, whose bits are not
 zero and so compress badly.
@@ -22,9 +22,24 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 _MARK = "_tfcompress_masked"
+
+# Optimizers that update every weight by its own gradient and slots alone.
+_ELEMENTWISE = (
+    keras.optimizers.SGD,
+    keras.optimizers.Adam,
+    keras.optimizers.AdamW,
+    keras.optimizers.Adamax,
+    keras.optimizers.Nadam,
+    keras.optimizers.RMSprop,
+    keras.optimizers.Adagrad,
+    keras.optimizers.Adadelta,
+    keras.optimizers.Lion,
+    keras.optimizers.Ftrl,
+)
 
 
 class Hold(keras.constraints.Constraint):
@@ -49,7 +64,8 @@ class Hold(keras.constraints.Constraint):
 
     def masked(self, values: Any) -> Any:
         """Return values of the variable's shape, zero where the weights are."""
-        return ops.where(self.mask.value, values, ops.zeros((), values.dtype))
+        zeros = tf.zeros_like(values)  # `Select` is faster than a broadcasting `where`
+        return tf.raw_ops.Select(condition=self.mask.value, x=values, y=zeros)
 
     def follow(self, model: keras.Model) -> None:
         """Mask gradients and averages of the optimizer that `model` is compiled with.
@@ -92,15 +108,14 @@ def _apply(
     reference: Any, plain: Any, gradients: Sequence[Any], variables: Sequence[Any]
 ) -> None:
     """Apply masked gradients; stands in for ``_backend_apply_gradients``."""
-    holds = [_hold(variable) for variable in variables]
-    plain(
-        [
-            hold.masked(g) if hold and hasattr(g, "shape") and _dense(g) else g
-            for g, hold in zip(gradients, holds, strict=True)
-        ],
-        variables,
-    )
     optimizer = reference()
+    if _mixes(optimizer):
+        holds = [_hold(variable) for variable in variables]
+        gradients = [
+            hold.masked(gradient) if hold and _dense(gradient) else gradient
+            for gradient, hold in zip(gradients, holds, strict=True)
+        ]
+    plain(gradients, variables)
     if not optimizer.use_ema:
         return
     averages = optimizer._model_variables_moving_average  # noqa: SLF001 - no public name
@@ -117,6 +132,12 @@ def _apply(
 def _hold(variable: Any) -> Hold | None:
     constraint = getattr(variable, "constraint", None)
     return constraint if isinstance(constraint, Hold) else None
+
+
+def _mixes(optimizer: Any) -> bool:
+    """Return whether the gradient of one weight can move another one."""
+    clips = optimizer.clipnorm or optimizer.global_clipnorm
+    return bool(clips) or type(optimizer) not in _ELEMENTWISE
 
 
 def _dense(gradient: Any) -> bool:

@@ -123,8 +123,8 @@ class SparsityState(keras.layers.Layer):
     def call(self, inputs: Any, training: Any = None) -> Any:
         """Pass the inputs on; in training, compute masks that are due."""
         if training and self._own.variables:
-            turn, sparsity = self.schedule(self.step.value)
             if not isinstance(self.schedule, schedules.FixedMasks):
+                turn, sparsity = self.schedule(self.step.value)
                 ops.cond(turn, lambda: self.update(sparsity), lambda: None)
             self.step.assign_add(1)
         return inputs

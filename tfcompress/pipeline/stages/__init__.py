@@ -24,10 +24,12 @@ from tfcompress.pipeline.stages import (
     prune,
     report,
     slim,
+    sparsify,
     verify,
 )
 from tfcompress.pipeline.stages.context import Outcome, StageContext
 from tfcompress.slimming import SlimConfig
+from tfcompress.sparsity import SparsifyConfig
 
 __all__ = ["KINDS", "ORIGINAL", "Kind", "Outcome", "StageContext"]
 
@@ -42,6 +44,7 @@ class Kind:
         makes: What later stages may read.
         alone: What the stage writes when it runs alone, if it is something else.
         roles: What it reads, and the key of a workflow that names another stage.
+        optional: Roles that are only read if a workflow names a stage for them.
         needs_data: Whether these settings need a data set.
         makes_record: False for a stage that only shows what the others recorded.
     """
@@ -51,6 +54,7 @@ class Kind:
     makes: Literal["model", "file"] | None = None
     alone: Literal["plan"] | None = None
     roles: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    optional: tuple[str, ...] = ()
     needs_data: Callable[[Any], bool] = lambda _config: True
     makes_record: bool = True
 
@@ -79,6 +83,13 @@ KINDS: Mapping[str, Kind] = {
         makes="model",
         roles=_MODEL,
         needs_data=lambda config: config.needs_data,
+    ),
+    "sparsify": Kind(
+        config=SparsifyConfig,
+        run=sparsify.run,
+        makes="model",
+        roles={**_MODEL, "teacher": "teacher"},
+        optional=("teacher",),
     ),
     "finetune": Kind(
         config=settings.FinetuneConfig, run=finetune.run, makes="model", roles=_MODEL
