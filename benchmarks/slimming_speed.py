@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.timing import environment
 from tfcompress import files, slimming, training
-from tfcompress.slimming.soft_threshold import follow_optimizer
+from tfcompress.training.following import follow_optimizer
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "slimming_speed.json"
 STEP_BOUND = 1.03

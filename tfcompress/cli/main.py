@@ -28,6 +28,7 @@ COMMANDS = (
     "slim",
     "amc",
     "prune",
+    "sparsify",
     "distill",
     "sensitivity",
     "quantize",

@@ -162,3 +162,60 @@ slim_options = options.chain(
         help="Keep the weights, or train the shape anew.  [default: finetune]",
     ),
 )
+
+sparsify_options = options.chain(
+    click.option(
+        "--sparsity",
+        type=float,
+        help="Fraction of zeros in each pruned kernel, in [0, 1).  [default: 0.8]",
+    ),
+    click.option(
+        "--initial-sparsity",
+        type=float,
+        help="Fraction of zeros at the first masks.  [default: 0]",
+    ),
+    click.option(
+        "--pattern",
+        metavar="PATTERN",
+        help="unstructured, a block of inputs x outputs such as 1x4 or 4x1, or n:m "
+        "such as 2:4.  [default: unstructured]",
+    ),
+    click.option(
+        "--layer",
+        "layers",
+        multiple=True,
+        metavar="LAYER",
+        help="Prune this layer. May be repeated.  [default: all but first, last and "
+        "depthwise ones]",
+    ),
+    click.option(
+        "--plan",
+        type=options.PATH,
+        help="Sparsities by layer, as `amc --granularity weights` writes them.",
+    ),
+    click.option(
+        "--begin-fraction",
+        type=float,
+        help="Part of the training before the first masks.  [default: 0]",
+    ),
+    click.option(
+        "--end-fraction",
+        type=float,
+        help="Part of the training until the last masks.  [default: 0.7]",
+    ),
+    click.option(
+        "--teacher",
+        type=options.PATH,
+        help="Learn from the answers of this model, too.",
+    ),
+    click.option(
+        "--temperature",
+        type=click.FloatRange(0, min_open=True),
+        help="Softens the teacher's answers.  [default: 4.0]",
+    ),
+    click.option(
+        "--alpha",
+        type=click.FloatRange(0, 1),
+        help="Weight of the teacher's answers against the labels'.  [default: 0.9]",
+    ),
+)

@@ -8,7 +8,7 @@ from tfcompress.distill import losses
 from tfcompress.distill.distiller import Distiller
 from tfcompress.distill.hints import Hint
 from tfcompress.distill.losses import FeatureLoss, SoftTargetLoss
-from tfcompress.distill.method import DistillConfig, distill
+from tfcompress.distill.method import DistillConfig, distill, wrapper
 from tfcompress.distill.soft_targets import SoftTargets, cache_soft_targets
 
 __all__ = [
@@ -21,4 +21,5 @@ __all__ = [
     "cache_soft_targets",
     "distill",
     "losses",
+    "wrapper",
 ]

@@ -21,7 +21,7 @@ from tfcompress.distill import hints as feature_hints
 from tfcompress.distill import losses
 from tfcompress.distill.logits import Head, activate, head
 from tfcompress.distill.soft_targets import SoftTargets
-from tfcompress.training import accelerate, updates, views
+from tfcompress.training import accelerate, following, updates, views
 
 _LINEAR_LOSSES = ("mean_squared", "mean_absolute", "huber", "log_cosh", "mse", "mae")
 
@@ -120,6 +120,7 @@ class Distiller(keras.Model):
         """Compile as any model, with the loss and metrics of the task."""
         super().compile(*arguments, **settings)
         updates.fuse(self.optimizer)
+        following.follow_optimizer(self)
         weights = settings.get("loss_weights")
         if isinstance(weights, dict):
             weights = [weights.get(name, 1.0) for name in self._names]

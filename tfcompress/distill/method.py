@@ -108,6 +108,22 @@ def distill(  # noqa: PLR0913 - as `train`, plus the teacher and its store
         )
 
 
+def wrapper(
+    teacher: keras.Model, *, config: DistillConfig, task: data.Task
+) -> Callable[[keras.Model], Distiller]:
+    """Return what makes a distiller of a student, for `wrap` of a training.
+
+    The teacher runs in every step. Other methods that train (pruning, quantization)
+    distil by it without knowing this package.
+
+    Args:
+        teacher: A built functional or Sequential model with the student's outputs.
+        config: Temperature, alpha and hints; the rest is the training's.
+        task: What is learned.
+    """
+    return lambda student: _distiller(student, teacher, config, task)
+
+
 def _distiller(
     student: keras.Model, source: Any, config: DistillConfig, task: data.Task
 ) -> Distiller:

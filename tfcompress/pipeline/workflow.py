@@ -20,7 +20,7 @@
 
 Where each kind stands once, a table of its name does as well: ``[slim]``,
 ``[convert]``, in the order of the file.  A stage takes the newest fitting result before
-it: a Keras model for ``slim, prune, finetune, distill, convert``, a file for ``verify``
+it: a Keras model for what makes one and ``convert``, a file for ``verify``
 and ``benchmark``; ``input = "<stage>"`` names another one.  Paths are relative to the
 TOML file.
 """

@@ -30,6 +30,7 @@ from tfcompress.report.progress import Step, steps
 from tfcompress.report.records import Run, Stage, read_run
 from tfcompress.report.searches import Search, searches
 from tfcompress.report.sensitivities import LayerStudy, layer_studies
+from tfcompress.report.sparsities import Sparsity, sparsities
 from tfcompress.report.summary import Quantity, result_file, summarise
 from tfcompress.report.verdicts import Verdict, judge
 
@@ -79,6 +80,7 @@ class Report:
     scales: Mapping[str, tuple[Histogram, ...]]
     curves: tuple[Curve, ...]
     searches: tuple[Search, ...]
+    sparsities: tuple[Sparsity, ...]
     surgery: tuple[Surgery, ...]
     parity: tuple[Parity, ...]
     layer_studies: tuple[LayerStudy, ...]
@@ -126,6 +128,7 @@ def build(run_dir: files.PathLike) -> Report:
         scales={name: found for name, found in scales.items() if found},
         curves=tuple(curve for stage in run.stages for curve in curves(stage)),
         searches=tuple(searches(run)),
+        sparsities=tuple(sparsities(run)),
         surgery=tuple(surgeries(run)),
         parity=parity,
         layer_studies=tuple(layer_studies(run)),
@@ -155,9 +158,9 @@ def _gaps(report: Report) -> list[str]:
         "No score of the result is recorded.": any(
             row.key == "score" and row.after is not None for row in report.summary
         ),
-        "No removed channels are recorded.": report.channels,
+        "No removed channels are recorded.": report.channels or report.sparsities,
         "No histograms of BatchNorm scales are recorded.": (
-            report.scales or report.searches
+            report.scales or report.searches or report.sparsities
         ),
         "No training history is recorded.": report.curves or report.searches,
         "No .tflite file is recorded.": report.files,

@@ -20,20 +20,13 @@ LONGEST_LABEL = 38  # characters: what a phone has room for
 
 def kept_bar(kept: float) -> Markup:
     """Draw what is left of a whole, both as bars from zero."""
-    return svg.drawing(
-        svg.tag("rect", x="0", y="3", width="100%", height="10", rx="3", class_="rest"),
-        svg.tag(
-            "rect",
-            x="0",
-            y="3",
-            width=svg.share(100 * min(1.0, max(kept, 0.0))),
-            height="10",
-            rx="3",
-            class_="fill",
-        ),
-        height=16,
-        alt=f"{formats.percent(kept, 0)} left",
-    )
+    alt = f"{formats.percent(kept, 0)} left"
+    return svg.drawing(*_bars(kept), height=16, alt=alt)
+
+
+def zeros_bar(share: float) -> Markup:
+    """Draw the zeros among the weights of a layer, both as bars from zero."""
+    return svg.drawing(*_bars(share), height=16, alt=f"{formats.percent(share)} zero")
 
 
 def change_bar(value: float, widest: float) -> Markup:
@@ -89,6 +82,16 @@ def score_steps(steps: Sequence[Step]) -> Markup:
         marks += _step_texts(step, index, fraction=fraction)
     sentence = "; ".join(_said(step, fraction=fraction) for step in shown)
     return svg.drawing(*marks, height=height + 22, alt=f"Score by step. {sentence}.")
+
+
+def _bars(share: float) -> list[Markup]:
+    """Draw a whole and a part of it, one over the other."""
+    size = {"x": "0", "y": "3", "height": "10", "rx": "3"}
+    part = svg.share(100 * min(1.0, max(share, 0.0)))
+    return [
+        svg.tag("rect", width="100%", **size, class_="rest"),
+        svg.tag("rect", width=part, **size, class_="fill"),
+    ]
 
 
 def _grid(low: float, high: float, height: float, *, fraction: bool) -> list[Markup]:

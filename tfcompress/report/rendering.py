@@ -92,6 +92,7 @@ def _sections(report: Report, metric: str | None) -> list[tuple[str, str]]:
         ("steps", metric.capitalize() if metric else "", metric),
         ("search", "Search", report.searches),
         ("channels", "Channels", report.channels),
+        ("sparsity", "Sparsity", report.sparsities),
         ("scales", "Scales", report.scales),
         ("training", "Training", report.curves),
         ("parity", "Parity", report.parity),

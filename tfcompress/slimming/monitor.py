@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from tfcompress import errors
 from tfcompress.config import require
-from tfcompress.slimming.soft_threshold import follow_optimizer
 from tfcompress.training.event_files import EventFile
+from tfcompress.training.following import follow_optimizer
 
 Array = npt.NDArray[Any]
 Logs = MutableMapping[str, Any]

@@ -23,8 +23,9 @@ import keras
 from tfcompress import errors, graph
 from tfcompress.config import require
 from tfcompress.slimming.layers import SparseBatchNormalization
-from tfcompress.slimming.rebuilding import rebuild
-from tfcompress.slimming.soft_threshold import SoftThreshold, follow_optimizer
+from tfcompress.graph.cloning import clone
+from tfcompress.slimming.soft_threshold import SoftThreshold
+from tfcompress.training.following import follow_optimizer
 
 _OWN_SETTINGS = ("strength", "proximal", "learning_rate")
 
@@ -75,7 +76,7 @@ def regularize_scales(
     if not unfreeze:
         _refuse_frozen(model, norms)
     change = functools.partial(_penalised, strength=strength, proximal=proximal)
-    sparse = rebuild(model, {id(layer): change for layer in norms.values()})
+    sparse = clone(model, {id(layer): change for layer in norms.values()})
     if unfreeze:
         _unfreeze(sparse)
     follow_optimizer(sparse)
@@ -96,7 +97,7 @@ def remove_regularization(model: keras.Model) -> keras.Model:
         for layer in graph.trace(model).layers.values()
         if isinstance(layer, keras.layers.BatchNormalization)
     }
-    return rebuild(model, changes)
+    return clone(model, changes)
 
 
 def prunable_norms(layer_graph: graph.LayerGraph) -> dict[str, Any]:

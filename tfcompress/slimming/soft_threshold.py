@@ -66,11 +66,11 @@ class SoftThreshold(keras.constraints.Constraint):
             require(learning_rate > 0, "learning_rate", learning_rate, "above 0")
         self.strength = float(strength)
         self.learning_rate = learning_rate
-        self._model: weakref.ref[keras.Model] | None = None
+        self._models: list[weakref.ref[keras.Model]] = []
 
     def follow(self, model: keras.Model) -> None:
         """Read the learning rate from `model`'s optimizer from now on."""
-        self._model = weakref.ref(model)
+        self._models.append(weakref.ref(model))  # a twin may be gone before the model
 
     def __call__(self, w: Any) -> Any:
         """Return the shrunken weight."""
@@ -84,8 +84,9 @@ class SoftThreshold(keras.constraints.Constraint):
     def _step(self) -> Any:
         if self.learning_rate is not None:
             return self.learning_rate
-        model = self._model() if self._model is not None else None
-        optimizer = getattr(model, "optimizer", None)
+        models = [reference() for reference in self._models]
+        followed = [getattr(model, "optimizer", None) for model in models]
+        optimizer = next((found for found in reversed(followed) if found), None)
         if optimizer is None:
             raise errors.TrainingError(
                 "The proximal step does not know the learning rate. Received: "
@@ -98,11 +99,3 @@ class SoftThreshold(keras.constraints.Constraint):
         # Keras applies constraints at every micro-step of an accumulated gradient.
         micro_steps = getattr(optimizer, "gradient_accumulation_steps", None) or 1
         return optimizer.learning_rate / ((1.0 - momentum) * micro_steps)
-
-
-def follow_optimizer(model: keras.Model) -> None:
-    """Make every proximal step in `model` read the learning rate of its optimizer."""
-    for variable in model.trainable_variables:
-        constraint = getattr(variable, "constraint", None)
-        if isinstance(constraint, SoftThreshold):
-            constraint.follow(model)

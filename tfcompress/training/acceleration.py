@@ -22,7 +22,7 @@ from typing import Any
 import keras
 
 from tfcompress import errors
-from tfcompress.training import fused, updates, views
+from tfcompress.training import following, fused, updates, views
 
 
 def accelerate(
@@ -117,6 +117,7 @@ def _compile(
 ) -> None:
     optimizer = updates.fuse(keras.optimizers.get(optimizer))
     type(twin).compile(twin, optimizer, *more, **settings)
+    following.follow_optimizer(twin)
 
 
 def _compile_alike(twin: keras.Model, model: keras.Model) -> None:

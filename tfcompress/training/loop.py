@@ -21,6 +21,7 @@ import numpy as np
 from tfcompress import data, files
 from tfcompress.training import (
     checkpoints,
+    following,
     preparation,
     schedules,
     updates,
@@ -130,6 +131,7 @@ class _Training:
             steps_per_execution=min(self.config.steps_per_execution, self.steps),
         )
         optimizer.build(self.fitted.trainable_variables)
+        following.follow_optimizer(self.fitted)
 
     def run(self, callbacks: Any, state_dir: Any, progress: Any) -> TrainResult:
         """Train until the last epoch, a callback's stop, or early stopping."""

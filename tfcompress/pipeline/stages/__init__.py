@@ -26,10 +26,12 @@ from tfcompress.pipeline.stages import (
     report,
     sensitivity,
     slim,
+    sparsify,
     verify,
 )
 from tfcompress.pipeline.stages.context import Outcome, StageContext
 from tfcompress.slimming import SlimConfig
+from tfcompress.sparsity import SparsifyConfig
 
 __all__ = ["KINDS", "ORIGINAL", "Kind", "Outcome", "StageContext"]
 
@@ -83,6 +85,13 @@ KINDS: Mapping[str, Kind] = {
         makes="model",
         roles=_MODEL,
         needs_data=lambda config: config.needs_data,
+    ),
+    "sparsify": Kind(
+        config=SparsifyConfig,
+        run=sparsify.run,
+        makes="model",
+        roles={**_MODEL, "teacher": "teacher"},
+        optional=("teacher",),
     ),
     "finetune": Kind(
         config=settings.FinetuneConfig, run=finetune.run, makes="model", roles=_MODEL

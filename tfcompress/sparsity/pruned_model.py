@@ -1,0 +1,197 @@
+"""The model that `fit` prunes: a functional model with a `SparsityState` at its inputs.
+
+It is an ordinary functional model to everything that reads, clones or trains one; the
+class only puts the zeros' guards back after loading or cloning, tells them the optimizer
+when it is compiled, and speaks up before a `fit` that cannot come out right.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfcompress import errors
+from tfcompress.sparsity import schedules, selection
+from tfcompress.sparsity.state import SparsityState
+from tfcompress.training.following import follow_optimizer
+
+_LOG = logging.getLogger(__name__)
+
+
+@keras.saving.register_keras_serializable(package="tfcompress")
+class PrunedModel(keras.Model):
+    """Made by `tfcompress.sparsity.prune_low_magnitude`; compile and fit it as usual.
+
+    Saved, it is a ``.keras`` file that goes on where it was; import
+    `tfcompress.sparsity` before loading. `tfcompress.sparsity.strip` gives the plain
+    model.
+    """
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        """Build it again and hold its zeros."""
+        model = super().from_config(config, custom_objects=custom_objects)
+        attach(model)
+        return model
+
+    def compile(self, *arguments: Any, **settings: Any) -> None:
+        """Compile as any model; its masks follow the optimizer."""
+        attach(self)
+        super().compile(*arguments, **settings)
+        follow_optimizer(self)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile as `get_compile_config` says."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None:
+            self.optimizer.build(self.trainable_variables)
+
+    def get_compile_config(self) -> Any:
+        """Return what `compile_from_config` needs."""
+        return super().get_compile_config()
+
+    def fit(self, *arguments: Any, **settings: Any) -> Any:
+        """Fit as any model.
+
+        A training that ends before its schedule gets a warning with the numbers.
+
+        Raises:
+            ModelError: If other weights were loaded over the zeros, or the schedule
+                was lost in saving.
+        """
+        check_ready(self)
+        callbacks = settings.get("callbacks")
+        if not isinstance(callbacks, keras.callbacks.CallbackList):
+            single = isinstance(callbacks, keras.callbacks.Callback)
+            given = [callbacks] if single else callbacks
+            first = int(settings.get("initial_epoch") or 0)
+            settings["callbacks"] = [*(given or ()), _Length(first)]
+        return super().fit(*arguments, **settings)
+
+
+class _Length(keras.callbacks.Callback):
+    """Warns when a fit is shorter than what is left of the schedule."""
+
+    def __init__(self, initial_epoch: int) -> None:
+        super().__init__()
+        self._first = initial_epoch
+        self._told = False
+
+    def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002 - Keras passes it
+        """Compare the numbers, if the length of an epoch is known."""
+        steps = self.params.get("steps")
+        if steps:
+            epochs = self.params["epochs"] - self._first
+            self._told = True
+            warn_if_short(state_of(self.model), steps * epochs)
+
+    def on_train_end(self, logs: Any = None) -> None:  # noqa: ARG002 - Keras passes it
+        """Compare afterwards what could not be known before."""
+        if not self._told:
+            warn_if_short(state_of(self.model), 0)
+
+
+def find_state(model: Any) -> SparsityState | None:
+    """Return the pruning state of a model, or None."""
+    for layer in getattr(model, "layers", ()):
+        if isinstance(layer, SparsityState):
+            return layer
+        found = find_state(layer)  # a model around a pruned one
+        if found is not None:
+            return found
+    return None
+
+
+def state_of(model: Any) -> SparsityState:
+    """Return the pruning state of a model.
+
+    Raises:
+        ModelError: If it is not being pruned.
+    """
+    state = find_state(model)
+    if state is None:
+        raise errors.ModelError(
+            f"This model is not being pruned. Received: "
+            f"{getattr(model, 'name', type(model).__name__)!r}. Make it with "
+            "`sparsity.prune_low_magnitude(model, schedule)`."
+        )
+    return state
+
+
+def attach(model: keras.Model) -> None:
+    """Find the pruned kernels in a model, and hold their zeros."""
+    state = find_state(model)
+    if state is not None:
+        state.attach(selection.named_layers(model))
+
+
+def check_ready(model: keras.Model) -> None:
+    """Refuse to train a model whose masks or schedule are lost.
+
+    Raises:
+        ModelError: With the numbers and what to do.
+    """
+    state = state_of(model)
+    check_masks(model)
+    lost = getattr(state.schedule, "lost", "")
+    if lost:
+        raise errors.ModelError(
+            f"The schedule was not saved with the model. Received: {model.name!r}, "
+            f"whose schedule was {lost!r}. Give it again: "
+            "`sparsity.resume(model, schedule)`."
+        )
+
+
+def check_masks(model: keras.Model) -> None:
+    """Refuse weights that are not zero where the masks say so.
+
+    Raises:
+        ModelError: With the first such layer.
+    """
+    state = state_of(model)
+    for kernel, variable, mask in zip(
+        state.kernels, state.variables_pruned, state.masks, strict=True
+    ):
+        masked = ~np.asarray(mask.value)
+        alive = int(np.count_nonzero(np.asarray(variable.value)[masked]))
+        if alive:
+            raise errors.ModelError(
+                "The zeros are gone: other weights were loaded over them. Received: "
+                f"{alive} of {int(masked.sum())} masked weights of {kernel.layer!r} "
+                "are not zero. Set them to zero again with "
+                "`sparsity.apply_masks(model)`, or start anew from these weights with "
+                "`prune_low_magnitude(sparsity.strip(model, check=False), schedule)`."
+            )
+
+
+def warn_if_short(state: SparsityState, steps: int) -> bool:
+    """Warn if so many more steps do not reach the end of the schedule."""
+    last = schedules.last_step(state.schedule)
+    done = int(state.step.value)
+    if last is None or done + steps > last:
+        return False
+    final = schedules.final_sparsity(state.schedule)
+    reached = float(state.schedule(max(0, done + steps - 1))[1])
+    goal = "" if final is None else f" of {final:.2f}"
+    _LOG.warning(
+        "The training ends before the schedule: after step %d, the last masks are due "
+        "at step %d; a sparsity of %.2f%s is reached. Train for %d more steps, or "
+        "choose an earlier `end_step`.",
+        done + steps, last, reached, goal, last + 1 - done - steps,
+    )  # fmt: skip
+    return True
+
+
+def total_steps(examples: int, batch_size: int, epochs: int) -> int:
+    """Return the steps of a training.
+
+    Example:
+        >>> total_steps(1000, 128, 2)
+        16
+    """
+    return math.ceil(examples / batch_size) * epochs
+

@@ -1,0 +1,182 @@
+"""The layer that holds masks and step counter, and computes the masks on schedule.
+
+It stands behind a model's inputs and passes them on.  In training it looks, before any
+kernel is read, whether the schedule wants new masks at this step::
+
+    step t:  [masks, zeros, slots <- |w|, s(t)]  only if due, one tf.cond for all
+             t <- t + 1
+             forward, backward, optimizer step, w <- where(mask, w, 0)
+
+Its variables are part of the model, so masks and step are saved, resumed and shared by
+twins like any weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from tfcompress.sparsity import patterns, schedules
+from tfcompress.sparsity.holding import Hold, slots
+from tfcompress.sparsity.layouts import Layout
+from tfcompress.sparsity.selection import Kernel, owner_of, variable_of
+
+NAME = "sparsity_state"
+
+
+@keras.saving.register_keras_serializable(package="tfcompress")
+class SparsityState(keras.layers.Layer):
+    """Masks of the kernels of a model, and when they are computed anew.
+
+    Made by `tfcompress.sparsity.prune_low_magnitude`, not by hand.
+
+    Args:
+        kernels: What is pruned, as `Kernel` or its dict.
+        schedule: A `Schedule`, or what `schedules.serialize` made of one.
+        pattern: As `patterns.parse` reads it.
+        skipped: Why the other layers are not pruned.
+        sequential: Whether the plain model is a Sequential one.
+        **settings: As for `keras.layers.Layer`.
+    """
+
+    def __init__(
+        self,
+        kernels: Sequence[Any],
+        *,
+        schedule: Any,
+        pattern: str = "unstructured",
+        skipped: Mapping[str, str] | None = None,
+        sequential: bool = False,
+        **settings: Any,
+    ) -> None:
+        # Inputs pass as they are, and kernels are read as they are, in any precision.
+        super().__init__(**{"name": NAME, **settings, "autocast": False})
+        described = [Kernel.from_dict(k) if isinstance(k, dict) else k for k in kernels]
+        if isinstance(schedule, dict):
+            schedule = schedules.deserialize(schedule)
+        self._own = _Untracked(tuple(described), schedule, patterns.parse(pattern))
+        self.skipped, self.sequential = dict(skipped or {}), sequential
+
+    @property
+    def kernels(self) -> tuple[Kernel, ...]:
+        """What is pruned."""
+        return self._own.kernels
+
+    @property
+    def schedule(self) -> Any:
+        """When masks are computed, and how sparse."""
+        return self._own.schedule
+
+    @schedule.setter
+    def schedule(self, schedule: Any) -> None:
+        self._own.schedule = schedule
+
+    @property
+    def pattern(self) -> patterns.Pattern:
+        """Which weights go."""
+        return self._own.pattern
+
+    @property
+    def variables_pruned(self) -> list[Any]:
+        """The variables that belong to `kernels`; empty if they are not known yet."""
+        return self._own.variables
+
+    @property
+    def compute_dtype(self) -> Any:
+        """Full precision: nothing is computed with the inputs."""
+        return self.variable_dtype
+
+    def build(self, *_: Any, **__: Any) -> None:
+        """Make the step counter and a mask for each kernel."""
+        self.step = self.add_weight(
+            name="step", shape=(), dtype="int64", initializer="zeros", trainable=False
+        )
+        self.masks = [
+            self.add_weight(
+                name=f"keep_mask_{number}",
+                shape=kernel.shape,
+                dtype="bool",
+                initializer="ones",
+                trainable=False,
+            )
+            for number, kernel in enumerate(self.kernels)
+        ]
+        self.built = True
+
+    def attach(self, layers: Mapping[str, Any]) -> None:
+        """Find the kernels among the layers of a model and hold their zeros."""
+        found = [variable_of(layers[k.layer], k) for k in self.kernels]
+        if [id(v) for v in found] == [id(v) for v in self._own.variables]:
+            return
+        self._own.variables = found
+        self._own.layouts = [
+            Layout.of(owner_of(layers[k.layer], k), k.shape) for k in self.kernels
+        ]
+        for variable, mask in zip(found, self.masks, strict=True):
+            before = variable.constraint
+            before = before.before if isinstance(before, Hold) else before
+            variable.constraint = Hold(mask, before, self._own.optimizers)
+
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        """Pass the inputs on; in training, compute masks that are due."""
+        if training and self._own.variables:
+            if not isinstance(self.schedule, schedules.FixedMasks):
+                turn, sparsity = self.schedule(self.step.value)
+                ops.cond(turn, lambda: self.update(sparsity), lambda: None)
+            self.step.assign_add(1)
+        return inputs
+
+    def compute_output_spec(self, inputs: Any, training: Any = None) -> Any:  # noqa: ARG002 - Keras passes it
+        """Return the inputs' own shapes."""
+        return [keras.KerasTensor(x.shape, x.dtype, name=x.name) for x in inputs]
+
+    def update(self, sparsity: Any) -> None:
+        """Compute all masks for a sparsity, and set what they mask to zero."""
+        sparsity = ops.cast(sparsity, "float64")
+        whole = schedules.final_sparsity(self.schedule)
+        for number, kernel in enumerate(self.kernels):
+            scale = kernel.sparsity / whole if kernel.sparsity and whole else 1.0
+            self._update_one(number, sparsity * scale)
+
+    def _update_one(self, number: int, sparsity: Any) -> None:
+        variable, layout = self._own.variables[number], self._own.layouts[number]
+        weights = variable.value
+        keep = self.pattern.keep_mask(layout.view(weights), sparsity)
+        keep = layout.undo(keep, variable.shape)
+        self.masks[number].assign(keep)
+        held = [variable]
+        for reference in self._own.optimizers:
+            optimizer = reference()
+            held += [] if optimizer is None else slots(optimizer, variable)
+        for kept in held:
+            value = kept.value
+            kept.assign(ops.where(keep, value, ops.zeros((), value.dtype)))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments as JSON values."""
+        return {
+            **super().get_config(),
+            "kernels": [kernel.to_dict() for kernel in self.kernels],
+            "schedule": schedules.serialize(self.schedule),
+            "pattern": str(self.pattern),
+            "skipped": self.skipped,
+            "sequential": self.sequential,
+        }
+
+
+class _Untracked:
+    """What Keras must not take for the layer's own: kernels belong to their layers.
+
+    Twins of the layer share this object, so what one finds the others know.
+    """
+
+    def __init__(
+        self, kernels: tuple[Kernel, ...], schedule: Any, pattern: patterns.Pattern
+    ) -> None:
+        self.kernels, self.schedule, self.pattern = kernels, schedule, pattern
+        self.variables: list[Any] = []
+        self.layouts: list[Layout] = []
+        self.optimizers: list[Any] = []  # weak references
