@@ -31,6 +31,7 @@ from tfcompress.tflite import (
     float32_clone,
     inspection,
     recipes,
+    sparse_encoding,
     translation,
 )
 from tfcompress.tflite import metadata as notes
@@ -53,6 +54,7 @@ class Conversion:
         sample_snr_db: Output against the Keras model's on one example, in dB.
         calibration_examples: How many examples set the ranges.
         seconds: How long the conversion took.
+        sparse: What storing zeros as zeros is worth; None without ``sparse=True``.
     """
 
     content: bytes = dataclasses.field(repr=False)
@@ -62,6 +64,7 @@ class Conversion:
     sample_snr_db: float
     calibration_examples: int
     seconds: float
+    sparse: sparse_encoding.SparseEncoding | None = None
 
     @property
     def float_operators(self) -> tuple[str, ...]:
@@ -83,6 +86,7 @@ class Conversion:
             "sample_snr_db": self.sample_snr_db,
             "calibration_examples": self.calibration_examples,
             "seconds": self.seconds,
+            "sparse": self.sparse.to_dict() if self.sparse else None,
         }
 
 
@@ -95,6 +99,7 @@ def convert(  # noqa: PLR0913 (one call for the whole stage)
     path: str | os.PathLike[str] | None = None,
     allow_float_ops: bool = False,
     metadata: Mapping[str, Any] | None = None,
+    sparse: bool = False,
 ) -> Conversion:
     """Convert a Keras model to a .tflite file.
 
@@ -112,6 +117,8 @@ def convert(  # noqa: PLR0913 (one call for the whole stage)
         allow_float_ops: Accept operators that the integer recipe cannot express.
         metadata: Plain JSON values to keep in the file, such as ``labels`` and
             ``preprocessing``.
+        sparse: Store the zeros of a pruned model as zeros; the file is smaller, not
+            faster. It is compared with the dense one, and refused if it differs.
 
     Raises:
         ModelError: If it is no built Keras 3 model, or a weight is not finite.
@@ -129,11 +136,20 @@ def convert(  # noqa: PLR0913 (one call for the whole stage)
     recipe = recipes.check(recipe or "float32")
     _check_arguments(recipe, calibration, inputs)
     known = exporting.interface(model)
+    calibration = sparse_encoding.repeatable(calibration) if sparse else calibration
     stream = CalibrationStream(calibration or (), known)
     twin = float32_clone.as_float32(model)
     raw = translation.translate(twin, known, recipe, stream, inputs=inputs)
     note = _note(recipe, inputs, stream.num_examples, metadata or {})
     content = notes.embed(raw, note, inputs=known.inputs, outputs=known.outputs)
+    encoding = None
+    if sparse:
+        dense = content
+        raw = translation.translate(
+            twin, known, recipe, stream, inputs=inputs, sparse=True
+        )
+        content = notes.embed(raw, note, inputs=known.inputs, outputs=known.outputs)
+        encoding = sparse_encoding.check(dense, content, example=stream.first)
     found = inspection.inspect(content)
     _refuse_float_operators(found, recipe, allow_float_ops=allow_float_ops)
     snr_db = first_run.compare(twin, content, known, recipe, stream.first)
@@ -147,6 +163,7 @@ def convert(  # noqa: PLR0913 (one call for the whole stage)
         sample_snr_db=snr_db,
         calibration_examples=stream.num_examples,
         seconds=time.perf_counter() - started,
+        sparse=encoding,
     )
 
 

@@ -34,8 +34,11 @@ def translate(
     stream: CalibrationStream,
     *,
     inputs: str,
+    sparse: bool = False,
 ) -> bytes:
     """Return the converter's file for a float32 model.
+
+    With `sparse`, zeros are left out of the file; see `sparse_encoding`.
 
     Raises:
         ConversionError: If the converter refuses the model; the cause is its error.
@@ -47,7 +50,11 @@ def translate(
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 exporting.write_saved_model(model, known, saved, batch_size=1)
-                content = _converter(saved, recipe, stream, inputs=inputs).convert()
+                converter = _converter(saved, recipe, stream, inputs=inputs)
+                if sparse:
+                    zeros = tf.lite.Optimize.EXPERIMENTAL_SPARSITY
+                    converter.optimizations = [*converter.optimizations, zeros]
+                content = converter.convert()
         except Exception as error:  # the converter raises whatever it meets
             if stream.error is not None:
                 raise stream.error from error
