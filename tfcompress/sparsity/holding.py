@@ -27,8 +27,10 @@ from keras import ops
 
 _MARK = "_tfcompress_masked"
 
-# Optimizers that update every weight by its own gradient and slots alone.
-_ELEMENTWISE = (
+# Optimizers that update every weight by its own gradient and slots alone.  Adafactor
+# does not, but divides by zero where a row and a column have no gradient at all.
+_UNMASKED = (
+    keras.optimizers.Adafactor,
     keras.optimizers.SGD,
     keras.optimizers.Adam,
     keras.optimizers.AdamW,
@@ -137,7 +139,7 @@ def _hold(variable: Any) -> Hold | None:
 def _mixes(optimizer: Any) -> bool:
     """Return whether the gradient of one weight can move another one."""
     clips = optimizer.clipnorm or optimizer.global_clipnorm
-    return bool(clips) or type(optimizer) not in _ELEMENTWISE
+    return bool(clips) or type(optimizer) not in _UNMASKED
 
 
 def _dense(gradient: Any) -> bool:

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from tfcompress.sparsity import patterns, schedules
@@ -123,11 +124,15 @@ class SparsityState(keras.layers.Layer):
     def call(self, inputs: Any, training: Any = None) -> Any:
         """Pass the inputs on; in training, compute masks that are due."""
         if training and self._own.variables:
-            if not isinstance(self.schedule, schedules.FixedMasks):
-                turn, sparsity = self.schedule(self.step.value)
-                ops.cond(turn, lambda: self.update(sparsity), lambda: None)
-            self.step.assign_add(1)
+            with tf.control_dependencies(inputs):  # no batch, no step
+                self._advance()
         return inputs
+
+    def _advance(self) -> None:
+        if not isinstance(self.schedule, schedules.FixedMasks):
+            turn, sparsity = self.schedule(self.step.value)
+            ops.cond(turn, lambda: self.update(sparsity), lambda: None)
+        self.step.assign_add(1)
 
     def compute_output_spec(self, inputs: Any, training: Any = None) -> Any:  # noqa: ARG002 - Keras passes it
         """Return the inputs' own shapes."""

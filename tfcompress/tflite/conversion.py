@@ -15,6 +15,7 @@ The path, in order:
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib.metadata
 import os
 import pathlib
@@ -32,6 +33,7 @@ from tfcompress.tflite import (
     inspection,
     post_training,
     recipes,
+    sparse_encoding,
     trained_models,
 )
 from tfcompress.tflite import metadata as notes
@@ -56,6 +58,7 @@ class Conversion:
         seconds: How long the conversion took.
         improvements: What the options that need no training did, by option.
         kept_float: Indices of operators in float because `precision` says so.
+        sparse: What storing zeros as zeros is worth; None without ``sparse=True``.
     """
 
     content: bytes = dataclasses.field(repr=False)
@@ -67,6 +70,7 @@ class Conversion:
     seconds: float
     improvements: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     kept_float: tuple[int, ...] = ()
+    sparse: sparse_encoding.SparseEncoding | None = None
 
     @property
     def float_operators(self) -> tuple[str, ...]:
@@ -90,6 +94,7 @@ class Conversion:
             "seconds": self.seconds,
             "improvements": dict(self.improvements),
             "kept_float": list(self.kept_float),
+            "sparse": self.sparse.to_dict() if self.sparse else None,
         }
 
 
@@ -106,6 +111,7 @@ def convert(  # noqa: PLR0913 (one call for the whole stage)
     correct_bias: bool = False,
     precision: Mapping[str, str] | None = None,
     per_channel: bool = True,
+    sparse: bool = False,
 ) -> Conversion:
     """Convert a Keras model to a .tflite file.
 
@@ -131,6 +137,8 @@ def convert(  # noqa: PLR0913 (one call for the whole stage)
         precision: For integer recipes: a precision for some layers, such as
             ``{"conv1": "float32"}``; see `tfcompress.quantize.mixed`.
         per_channel: For integer recipes: False for one weight scale per tensor.
+        sparse: Store the zeros of a pruned model as zeros; the file is smaller, not
+            faster. It is compared with the dense one, and refused if it differs.
 
     Raises:
         ModelError: If it is no built Keras 3 model, or a weight is not finite.
@@ -156,21 +164,30 @@ def convert(  # noqa: PLR0913 (one call for the whole stage)
         correct_bias=correct_bias,
         precision=precision or {},
         per_channel=per_channel,
+        sparse=sparse,
     )
     options.check(model, recipe, calibration, trained=trained)
+    calibration = sparse_encoding.repeatable(calibration) if sparse else calibration
     stream = CalibrationStream(calibration or (), known)
     twin = float32_clone.as_float32(model)
-    if trained:
-        twin = quantize.to_convertible(twin)
-        made = trained_models.translate(twin, known, recipe, inputs=inputs)
-    else:
-        made = post_training.translate(
-            twin, known, recipe, stream, inputs=inputs, options=options
+    twin = quantize.to_convertible(twin) if trained else twin
+
+    def translated(wanted: post_training.PostTraining) -> post_training.Translated:
+        if trained:
+            return trained_models.translate(
+                twin, known, recipe, inputs=inputs, sparse=wanted.sparse
+            )
+        return post_training.translate(
+            twin, known, recipe, stream, inputs=inputs, options=wanted
         )
+
+    embed = functools.partial(notes.embed, inputs=known.inputs, outputs=known.outputs)
+    made = translated(dataclasses.replace(options, sparse=False))
     note = _note(recipe, inputs, stream.num_examples, metadata or {})
-    content = notes.embed(
-        made.content, note, inputs=known.inputs, outputs=known.outputs
-    )
+    content, encoding = embed(made.content, note), None
+    if sparse:
+        dense, content = content, embed(translated(options).content, note)
+        encoding = sparse_encoding.check(dense, content, example=stream.first)
     found = inspection.inspect(content)
     left = _not_wanted(found, made.kept_float)
     _refuse_float_operators(left, recipe, allow_float_ops=allow_float_ops)
@@ -187,6 +204,7 @@ def convert(  # noqa: PLR0913 (one call for the whole stage)
         seconds=time.perf_counter() - started,
         improvements=made.improvements,
         kept_float=made.kept_float,
+        sparse=encoding,
     )
 
 

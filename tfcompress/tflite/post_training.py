@@ -32,18 +32,14 @@ class PostTraining:
         correct_bias: Take the mean error of the rounded weights out of the biases.
         precision: Layers that are quantized otherwise than by the recipe.
         per_channel: One weight scale per output channel; else one per tensor.
+        sparse: Leave zeros out of the file; goes with every recipe.
     """
 
     equalize: bool = False
     correct_bias: bool = False
     precision: Mapping[str, str] = dataclasses.field(default_factory=dict)
     per_channel: bool = True
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether there is nothing to do."""
-        mixed = bool(self.precision) or not self.per_channel
-        return not (self.equalize or self.correct_bias or mixed)
+    sparse: bool = False
 
     def check(
         self,
@@ -56,8 +52,9 @@ class PostTraining:
         """Refuse options that do not go with the recipe, the model or the data.
 
         Raises:
-            ConfigError: If the recipe is none of integers, the map does not fit, or the
-                model has trained scales, which leave nothing to improve.
+            ConfigError: If the recipe is none of integers, the map does not fit, the
+                model has trained scales, which leave nothing to improve, or zeros are
+                to be left out of a file of several precisions.
             DataError: If the data can be read only once, and are needed twice.
         """
         given = [
@@ -70,6 +67,11 @@ class PostTraining:
             )
             if wanted
         ]
+        if self.sparse and (self.precision or not self.per_channel):
+            raise errors.ConfigError(
+                "Sparse tensors go with one precision for all layers only. Received: "
+                f"sparse=True with {given[-1]}. Leave one of them out."
+            )
         if given and trained:
             raise errors.ConfigError(
                 "A quantization-aware model is converted as it was trained. Received: "
@@ -138,7 +140,9 @@ def translate(
         )
         improvements["bias_correction"] = corrected.to_dict()
     if not (options.precision or not options.per_channel):
-        content = translation.translate(model, known, recipe, stream, inputs=inputs)
+        content = translation.translate(
+            model, known, recipe, stream, inputs=inputs, sparse=options.sparse
+        )
         return Translated(content=content, improvements=improvements)
     made = mixed_precision.translate(
         model,

@@ -43,7 +43,12 @@ def is_trained(model: keras.Model) -> bool:
 
 
 def translate(
-    twin: keras.Model, known: exporting.Interface, recipe: str, *, inputs: str
+    twin: keras.Model,
+    known: exporting.Interface,
+    recipe: str,
+    *,
+    inputs: str,
+    sparse: bool = False,
 ) -> post_training.Translated:
     """Return the converter's file for a model with constant ranges in it.
 
@@ -52,11 +57,14 @@ def translate(
         known: The interface of the trained model.
         recipe: What it was trained for.
         inputs: Type at the file's inputs and outputs, "float" or "int8".
+        sparse: Leave zeros out of the file.
 
     Raises:
         ConversionError: If the converter refuses the model.
     """
-    content = translation.translate(twin, known, recipe, None, inputs=inputs)
+    content = translation.translate(
+        twin, known, recipe, None, inputs=inputs, sparse=sparse
+    )
     if recipe == "int16x8":
         content = int16_repairs.repair(content)
     return post_training.Translated(content=content, improvements={})

@@ -36,6 +36,7 @@ def translate(
     stream: CalibrationStream | None,
     *,
     inputs: str,
+    sparse: bool = False,
 ) -> bytes:
     """Return the converter's file for a float32 model.
 
@@ -45,6 +46,7 @@ def translate(
         recipe: One of `recipes`.
         stream: Calibration data; None: the model knows its ranges.
         inputs: Type at the file's inputs and outputs, "float" or "int8".
+        sparse: Leave zeros out of the file; see `sparse_encoding`.
 
     Raises:
         ConversionError: If the converter refuses the model; the cause is its error.
@@ -57,7 +59,11 @@ def translate(
     ):
         saved = pathlib.Path(folder, "model")
         exporting.write_saved_model(model, known, saved, batch_size=1)
-        content = _converter(saved, recipe, stream, inputs=inputs).convert()
+        converter = _converter(saved, recipe, stream, inputs=inputs)
+        if sparse:
+            zeros = tf.lite.Optimize.EXPERIMENTAL_SPARSITY
+            converter.optimizations = [*converter.optimizations, zeros]
+        content = converter.convert()
     return bytes(content)
 
 
