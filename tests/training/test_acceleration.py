@@ -68,7 +68,7 @@ def test_batch_norms_are_fused_everywhere():
         if isinstance(layer, keras.layers.BatchNormalization)
     ]
     assert len(found) == 2
-    assert all(isinstance(layer, fused._Fused) for layer in found)
+    assert all(isinstance(layer, fused.FusedCall) for layer in found)
 
 
 def test_flags_and_regularisers_are_kept():

@@ -73,10 +73,11 @@ def quantize_aware(
     Example:
         >>> x = keras.Input((8, 8, 3))
         >>> y = keras.layers.Conv2D(4, 3, activation="relu", name="conv")(x)
-        >>> y = keras.layers.Dense(2, name="head")(keras.layers.Flatten()(y))
+        >>> y = keras.layers.GlobalAveragePooling2D(name="pool")(y)
+        >>> y = keras.layers.Dense(2, name="head")(y)
         >>> qat_model, report = quantize_aware(keras.Model(x, y))
         >>> sorted(report.layers), report.fully_quantized
-        (['conv', 'flatten', 'head'], True)
+        (['conv', 'head', 'pool'], True)
     """
     whole = find(recipe, whole_model=True)
     if is_quantized(model):

@@ -39,7 +39,7 @@ def weights(kernel: Any, *, bits: int, axes: Sequence[int] | None) -> Any:
             for the output channels of a convolution; None: one scale for all.
 
     Example:
-        >>> kernel = tf.constant([[1.0, 0.5], [0.3, -0.2]])
+        >>> kernel = tf.constant([[1.0, 0.5], [0.3, 0.2]])
         >>> weights(kernel, bits=2, axes=(-1,)).numpy().tolist()
         [[1.0, 0.5], [0.0, 0.0]]
         >>> weights(kernel, bits=2, axes=None).numpy().tolist()
@@ -74,9 +74,9 @@ def activations(x: Any, low: Any, high: Any) -> tuple[Any, Any]:
         high: Its upper end, above 0.
 
     Example:
-        >>> x = tf.constant([-1.0, 0.004, 0.5, 3.0])
-        >>> activations(x, 0.0, 2.55).numpy().round(3).tolist()
-        [0.0, 0.0, 0.5, 2.55]
+        >>> x = tf.constant([-9.0, -0.6, 0.4, 300.0])
+        >>> activations(x, -5.0, 250.0).numpy().tolist()
+        [-5.0, -1.0, 0.0, 250.0]
     """
     result = tf.quantization.fake_quant_with_min_max_vars(x, low, high, num_bits=8)
     return result, _within(x, low, high)
@@ -87,8 +87,8 @@ def rectified(x: Any, high: Any) -> tuple[Any, Any]:
     """Return `activations` of the range from 0, of ``relu(x)``.
 
     Example:
-        >>> rectified(tf.constant([-1.0, 0.014, 3.0]), 2.55).numpy().round(3).tolist()
-        [0.0, 0.01, 2.55]
+        >>> rectified(tf.constant([-1.0, 0.6, 300.0]), 255.0).numpy().tolist()
+        [0.0, 1.0, 255.0]
     """
     result = tf.quantization.fake_quant_with_min_max_vars(x, 0.0, high, num_bits=8)
 

@@ -64,7 +64,7 @@ class QuantizedHardSigmoid(_Rounded):
 
     Example:
         >>> x = keras.ops.array([-4.0, 0.0, 4.0])
-        >>> QuantizedHardSigmoid()(x).numpy().round(3).tolist()
+        >>> [round(float(y), 3) for y in QuantizedHardSigmoid()(x)]
         [0.0, 0.502, 1.0]
     """
 
