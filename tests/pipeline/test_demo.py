@@ -12,8 +12,10 @@ def test_it_does_the_whole_method_within_the_promised_limits():
     stages = {stage.kind: stage.config for stage in demo_workflow(seed=3).stages}
 
     assert list(stages) == [
-        "original", "slim", "distill", "convert", "verify", "benchmark", "report",
+        "original", "slim", "distill", "quantize", "convert", "verify", "benchmark",
+        "report",
     ]  # fmt: skip
+    assert stages["quantize"].max_drop < stages["verify"].max_drop
     assert stages["slim"].macs == 0.5
     assert stages["convert"].recipe == "int8"
     assert stages["verify"].max_drop_from_original == 0.01

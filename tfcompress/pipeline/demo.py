@@ -39,6 +39,7 @@ def demo_workflow(*, seed: int = 0) -> Workflow:
                 "max_drop": 0.02,  # distillation brings the rest back
             },
             "distill": {"epochs": 6},
+            "quantize": {"max_drop": 0.005, "epochs": 2},  # only if it must be
             "convert": {"recipe": "int8"},
             "verify": {"max_drop": 0.01, "max_drop_from_original": 0.01},
             "benchmark": {},

@@ -139,10 +139,20 @@ class QuantizeStageConfig(quantize.QuantizeConfig):
 
     temperature: float = 4.0  # softens the teacher's answers
     alpha: float = 0.9  # weight of the teacher's answers against the labels'
+    # train only if a file made without training loses more than this, held out
+    max_drop: float | None = None
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         super().__post_init__()
+        if self.max_drop is not None:
+            require(self.max_drop >= 0, "max_drop", self.max_drop, "0 or more")
+            require(
+                self.recipe in ("int8", "int16x8"),
+                "recipe",
+                self.recipe,
+                "one that needs no training, such as int8, together with `max_drop`",
+            )
         require(self.temperature > 0, "temperature", self.temperature, "above 0")
         require(0 <= self.alpha <= 1, "alpha", self.alpha, "in [0, 1]")
 

@@ -1,20 +1,36 @@
-"""Stage ``quantize``: train with an integer recipe's rounding in the model."""
+"""Stage ``quantize``: train with an integer recipe's rounding in the model.
+
+With `max_drop`, first a file is made without training and judged on held-out data; if
+it loses no more than that, the model goes on as it is.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from tfcompress import distill, quantize
+import keras
+
+from tfcompress import distill, quantize, tflite
 from tfcompress.pipeline.settings import QuantizeStageConfig
 from tfcompress.pipeline.stages.context import Outcome, StageContext
+
+CALIBRATION_EXAMPLES = 500
 
 
 def run(context: StageContext) -> Outcome:
     """Train a quantization-aware copy, on a teacher's answers too if there is one."""
     config: QuantizeStageConfig = context.config
+    model = context.load("model")
+    untrained: dict[str, Any] = {}
+    if config.max_drop is not None:
+        drop = _drop_without_training(context, model)
+        untrained = {"drop_without_training": drop, "max_drop": config.max_drop}
+        if drop <= config.max_drop:
+            details = {"quantization": {"trained": False, **untrained}}
+            return Outcome(model=model, details=details)
     result = quantize.train_quantized(
-        context.load("model"),
+        model,
         context.dataset,
         config=config.quantizing(),
         task=context.task,
@@ -25,8 +41,25 @@ def run(context: StageContext) -> Outcome:
     return Outcome(
         model=result.model,
         history=result.training.history,
-        details={"quantization": result.report.to_dict()},
+        details={
+            "quantization": {"trained": True, **untrained, **result.report.to_dict()}
+        },
     )
+
+
+def _drop_without_training(context: StageContext, model: keras.Model) -> float:
+    """Return what a calibrated file loses on the held-out part."""
+    config: QuantizeStageConfig = context.config
+    made = tflite.convert(
+        model,
+        config.recipe,
+        calibration=context.dataset.calibration(CALIBRATION_EXAMPLES),
+        allow_float_ops=True,
+    )
+    checked = tflite.check_parity(
+        model, made, data=context.dataset, split="validation", task=context.task
+    )
+    return checked.tflite.drop_from(checked.keras)
 
 
 def _distiller(context: StageContext) -> Callable[[Any], Any] | None:
