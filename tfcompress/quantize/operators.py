@@ -11,7 +11,7 @@ activation     another activation that TFLite has in integers
 passing        output in the input's scale, numbers unchanged (max pooling, concat...)
 averaging      output in the input's scale, numbers rounded anew (average pooling...)
 arithmetic     adds, multiplies or averages: its output gets a range of its own
-identity       does nothing in inference (Dropout)
+identity       does nothing in inference (Dropout, random augmentation)
 float          all else; stays in floating point, and the report says why
 =============  ===============================================================
 
@@ -293,6 +293,12 @@ _LAYER_RULES: dict[type | str, Rule] = {
             layers.AlphaDropout,
             layers.ActivityRegularization,
             layers.Identity,
+            layers.RandomFlip,
+            layers.RandomRotation,
+            layers.RandomZoom,
+            layers.RandomTranslation,
+            layers.RandomContrast,
+            layers.RandomBrightness,
             "keras.src.applications.convnext.StochasticDepth",
         ],
         _constant(_IDENTITY),
