@@ -14,7 +14,7 @@ def dense_net(seed=0, width=10) -> keras.Model:
     keras.utils.set_random_seed(seed)
     x = inputs = keras.Input((6,))
     for name in ("a", "b", "c"):
-        x = keras.layers.Dense(width, activation="relu", name=name)(x)
+        x = keras.layers.Dense(width, activation="tanh", name=name)(x)
     return keras.Model(inputs, keras.layers.Dense(3, name="d")(x), name="dense_net")
 
 

@@ -142,9 +142,7 @@ def test_any_graph_goes_through_and_back(model):
     x = keras.tree.pack_sequence_as(getattr(model, "_inputs_struct", x[0]), x)
     same_outputs(sparse, plain, x)
     report = sparsity.report(sparse)
-    assert all(
-        k.zeros == k.size - max(1, round(k.size / 2)) for k in report.kernels
-    )
+    assert all(k.zeros == k.size - max(1, round(k.size / 2)) for k in report.kernels)
     assert not {k.layer for k in report.kernels} & set(report.skipped)
 
 
@@ -166,9 +164,7 @@ def test_sparsities_by_layer_need_a_schedule_with_an_end():
 
 def test_n_of_m_has_one_sparsity():
     with pytest.raises(errors.ConfigError, match=r"0\.5 or more.*2:4"):
-        sparsity.prune_low_magnitude(
-            dense_net(), sparsity.constant(0.3), pattern="2:4"
-        )
+        sparsity.prune_low_magnitude(dense_net(), sparsity.constant(0.3), pattern="2:4")
 
 
 def test_what_is_being_pruned_is_not_pruned_again():

@@ -64,9 +64,7 @@ def test_it_refuses_a_plain_model():
 
 
 def test_the_report_says_what_is_pruned_and_what_is_not():
-    model = sparsity.prune_low_magnitude(
-        dense_net(), quick_schedule(), pattern="1x2"
-    )
+    model = sparsity.prune_low_magnitude(dense_net(), quick_schedule(), pattern="1x2")
     state_of(model).update(0.5)
     report = sparsity.report(model)
     assert (report.sparsity, report.pattern, report.last_step) == (0.5, "1x2", 6)

@@ -258,9 +258,7 @@ def test_sparsities_by_layer_are_reached_together():
 @pytest.mark.parametrize(("pattern", "zeros"), [("2:4", 0.4), ("5x2", 0.8)])
 def test_patterns_hold_after_training(pattern, zeros):
     """10 inputs: two groups of four lose 2 each, the rest of two keeps both."""
-    model = sparsity.prune_low_magnitude(
-        dense_net(), quick_schedule(), pattern=pattern
-    )
+    model = sparsity.prune_low_magnitude(dense_net(), quick_schedule(), pattern=pattern)
     fitted(model, "adam")
     assert zero_shares(sparsity.strip(model))["b"] == zeros
 

@@ -36,6 +36,12 @@ RECIPES = ("float32", "float16", "dynamic_int8", "int8", "int16x8")
     default=None,
     help="Accept operators that int8 cannot express; they are listed.",
 )
+@click.option(
+    "--sparse",
+    is_flag=True,
+    default=None,
+    help="Store the zeros of a pruned model as zeros: smaller, not faster.",
+)
 @options.loading_options
 @options.seed_option
 @options.common_options

@@ -136,6 +136,7 @@ class ConvertConfig(Config):
     calibration_examples: int = 500  # of the training part, for int8 and int16x8
     inputs: Literal["float", "int8"] = "float"  # type at the file's border
     allow_float_ops: bool = False  # accept operators that int8 cannot express
+    sparse: bool = False  # store the zeros of a pruned model as zeros
 
     def __post_init__(self) -> None:
         """Check the ranges."""

@@ -88,9 +88,7 @@ def sparsify(  # noqa: PLR0913 - as `train`, one obvious call
     chosen = layers if layers is not None else read_layers(config)
     highest = max(chosen.values()) if isinstance(chosen, Mapping) and chosen else None
     schedule = config.schedule_for(steps=max(1, steps), sparsity=highest)
-    pruned = prune_low_magnitude(
-        model, schedule, layers=chosen, pattern=config.pattern
-    )
+    pruned = prune_low_magnitude(model, schedule, layers=chosen, pattern=config.pattern)
     summary = PruningSummary()
     result = training.train(
         pruned,
@@ -102,10 +100,11 @@ def sparsify(  # noqa: PLR0913 - as `train`, one obvious call
         progress=progress,
         wrap=None if wrap is None else lambda _: wrap(pruned),
     )
+    shares = [record["sparsity"] for record in summary.records]
     return SparsifyResult(
         model=strip(pruned),
         report=report(pruned),
-        history=result.history,
+        history={**result.history, summary.log_name: shares},
         records=summary.records,
         schedule=schedule.to_dict(),
         seconds=time.perf_counter() - started,

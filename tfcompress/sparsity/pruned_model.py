@@ -194,4 +194,3 @@ def total_steps(examples: int, batch_size: int, epochs: int) -> int:
         16
     """
     return math.ceil(examples / batch_size) * epochs
-

@@ -98,7 +98,9 @@ def report(model: keras.Model) -> SparsityReport:
     state = find_state(model)
     layers = selection.named_layers(model)
     if state is None:
-        plain = [k for n, layer in layers.items() for k in selection.kernels_of(n, layer)]
+        plain = [
+            k for n, layer in layers.items() for k in selection.kernels_of(n, layer)
+        ]
         return SparsityReport(
             kernels=tuple(_counted(kernel, layers, None) for kernel in plain),
             skipped={},

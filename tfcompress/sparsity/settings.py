@@ -34,7 +34,9 @@ class SparsifyConfig(TrainConfig):
     begin_fraction: float = 0.0  # of the steps, before the first masks
     end_fraction: float = 0.7  # of the steps, until the last masks; then it recovers
     power: float = 3.0  # of the schedule; Zhu and Gupta 2017
-    plan: str | None = None  # JSON with sparsities by layer, as AMC's weights mode writes
+    plan: str | None = (
+        None  # JSON with sparsities by layer, as AMC's weights mode writes
+    )
     layers: tuple[str, ...] = ()  # the layers to prune; none: all that can be
     temperature: float = 4.0  # with a teacher, as in distillation
     alpha: float = 0.9  # with a teacher: weight of its answers
@@ -67,7 +69,9 @@ class SparsifyConfig(TrainConfig):
         names = [field.name for field in dataclasses.fields(TrainConfig)]
         return TrainConfig(**{name: getattr(self, name) for name in names})
 
-    def schedule_for(self, *, steps: int, sparsity: float | None = None) -> PolynomialDecay:
+    def schedule_for(
+        self, *, steps: int, sparsity: float | None = None
+    ) -> PolynomialDecay:
         """Return the schedule of a training of so many steps.
 
         Args:

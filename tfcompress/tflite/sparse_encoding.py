@@ -114,7 +114,7 @@ def check(
     Args:
         dense: The file with dense tensors.
         encoded: The file with sparse tensors, of the same model and recipe.
-        example: One example by input name; noise is added to it. Made up if None.
+        example: One example by input name, to run beside made-up ones.
 
     Raises:
         ConversionError: If the sparse file does not load, crashes, or answers
@@ -127,7 +127,9 @@ def check(
     theirs = Runner(dense)
     quality = SignalQuality()
     for inputs in _examples(theirs, example):
-        for expected, given in zip(_run(theirs, inputs), _run(ours, inputs), strict=True):
+        for expected, given in zip(
+            _run(theirs, inputs), _run(ours, inputs), strict=True
+        ):
             if not np.isfinite(given).all() and np.isfinite(expected).all():
                 raise _refused("its outputs are not finite")
             quality.add(expected, given)

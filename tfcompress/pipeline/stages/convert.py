@@ -21,6 +21,7 @@ def run(context: StageContext) -> Outcome:
         path=path,
         allow_float_ops=config.allow_float_ops,
         metadata=_metadata(context),
+        sparse=config.sparse,
     )
     details = {
         "conversion": conversion.to_dict(),
