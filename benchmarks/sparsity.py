@@ -45,7 +45,7 @@ BATCH_SIZE = 128
 LEARNING_RATE = 1e-3
 
 
-def config(name: str, sparse: float, seed: int, epochs: int) -> sparsity.SparsifyConfig:
+def config(sparse: float, seed: int, epochs: int) -> sparsity.SparsifyConfig:
     """Return the settings of a cell, which TFMOT's training repeats."""
     return sparsity.SparsifyConfig(
         epochs=epochs,
@@ -72,7 +72,7 @@ class Bench:
         self.name, self.dataset, self.epochs = name, dataset, epochs
         self.results = results
         self.record = files.read_json(results) if results.exists() else {}
-        settings = json.loads(json.dumps(config(name, 0.5, 0, epochs).to_dict()))
+        settings = json.loads(json.dumps(config(0.5, 0, epochs).to_dict()))
         known = self.record.get(name)
         if known is None or known["settings"] != settings:
             self.record[name] = {"settings": settings, "cells": []}
@@ -129,7 +129,7 @@ class Bench:
     def _none(self, sparse: float, seed: int) -> keras.Model:
         """Train on without pruning."""
         model = reference_nets.load(self.name)
-        settings = config(self.name, sparse, seed, self.epochs).training()
+        settings = config(sparse, seed, self.epochs).training()
         training.train(model, self.dataset, config=settings, task=self.task)
         return model
 
@@ -139,7 +139,7 @@ class Bench:
         result = sparsity.sparsify(
             reference_nets.load(self.name),
             self.dataset,
-            config=config(self.name, sparse, seed, self.epochs),
+            config=config(sparse, seed, self.epochs),
             task=self.task,
             state_dir=HERE / "work" / key,
         )
@@ -148,7 +148,7 @@ class Bench:
     def _tfmot(self, sparse: float, seed: int) -> keras.Model:
         """Prune by tensorflow-model-optimization, on the equal Keras 2 network."""
         tfmot = load_tfmot().sparsity.keras
-        settings = config(self.name, sparse, seed, self.epochs)
+        settings = config(sparse, seed, self.epochs)
         model = reference_nets.load(self.name)
         steps = -(-self.dataset.sizes["train"] // BATCH_SIZE) * self.epochs
         ours = settings.schedule_for(steps=steps)

@@ -55,7 +55,7 @@ class Watch(keras.callbacks.Callback):
         self.alive = 0
         self.shares = []
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch, logs=None):  # noqa: ARG002 - Keras passes them
         self.alive += alive(self.model)
         masks = state_of(self.model).masks
         self.shares.append(round(1 - float(np.mean(masks[0].numpy())), 3))
