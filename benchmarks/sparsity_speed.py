@@ -18,7 +18,6 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
-import keras
 import tensorflow as tf
 import tf_keras
 

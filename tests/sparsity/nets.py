@@ -14,7 +14,7 @@ def dense_net(seed=0, width=10) -> keras.Model:
     keras.utils.set_random_seed(seed)
     x = inputs = keras.Input((6,))
     for name in ("a", "b", "c"):
-        x = keras.layers.Dense(width, activation="relu", name=name)(x)
+        x = keras.layers.Dense(width, activation="tanh", name=name)(x)
     return keras.Model(inputs, keras.layers.Dense(3, name="d")(x), name="dense_net")
 
 
@@ -55,7 +55,7 @@ class Watch(keras.callbacks.Callback):
         self.alive = 0
         self.shares = []
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch, logs=None):  # noqa: ARG002 - Keras passes them
         self.alive += alive(self.model)
         masks = state_of(self.model).masks
         self.shares.append(round(1 - float(np.mean(masks[0].numpy())), 3))

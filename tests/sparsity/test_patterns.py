@@ -39,7 +39,7 @@ def test_nothing_goes_at_0_and_something_stays_at_nearly_1():
 
 
 def test_blocks_go_by_their_mean():
-    """1x2: means of |w| are 0.5 and 0.6, although the largest weight is in the first."""
+    """1x2: means of |w| are 0.5 and 0.6, although the largest is in the first."""
     assert kept("1x2", [[1.0, 0.0, 0.6, -0.6]], 0.5) == [[0, 0, 1, 1]]
     assert kept("2x1", [[1.0, 0.7], [0.0, 0.7]], 0.5) == [[0, 1], [0, 1]]
 
@@ -81,7 +81,7 @@ def test_what_is_no_pattern_is_refused(text):
     st.integers(0, 3),
 )
 def test_numbers_and_order_hold_for_any_kernel(positions, inputs, outputs, share, seed):
-    """Exactly round(size * (1 - s)) stay, at least 1, and none is below one that went."""
+    """Exactly round(size * (1 - s)) stay, at least 1, none below one that went."""
     rng = np.random.default_rng(seed)
     kernel = rng.normal(size=(positions, inputs, outputs)).astype("float32")
     mask = np.asarray(patterns.Unstructured().keep_mask(kernel, share))

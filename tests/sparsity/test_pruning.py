@@ -1,4 +1,4 @@
-"""Tests of `tfcompress.sparsity.pruning`: any graph goes in, the plain model comes out."""
+"""Tests of `tfcompress.sparsity.pruning`: a graph goes in, the plain one comes out."""
 
 from __future__ import annotations
 
@@ -132,7 +132,8 @@ def test_any_graph_goes_through_and_back(model):
     try:
         sparse = at_once(model)
     except errors.ModelError as error:
-        assert "nothing to prune" in str(error)
+        if "nothing to prune" not in str(error):
+            raise
         return
     plain = sparsity.strip(sparse)
     x = [

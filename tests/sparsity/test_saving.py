@@ -136,21 +136,21 @@ def test_a_killed_training_ends_with_the_same_weights(tmp_path):
         model.compile("adam", crossentropy())
         return sparsity.prune_low_magnitude(model, quick_schedule(end_step=8))
 
-    class Stop(Exception):
+    class StopError(Exception):
         pass
 
     def stop(progress):
         if progress.epoch == 1:
-            raise Stop
+            raise StopError
 
     whole, cut = net(), net()
     training.train(whole, dataset, config=config)
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         training.train(cut, dataset, config=config, state_dir=tmp_path, progress=stop)
     again = net()
     result = training.train(again, dataset, config=config, state_dir=tmp_path)
 
     assert result.epochs_run == 3
-    assert zero_shares(again)["b"] == 0.8125  # 52 of 64 are the nearest to 80 %
+    assert zero_shares(again)["b"] == 0.796875  # 51 of 64 are the nearest
     for one, other in zip(whole.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)

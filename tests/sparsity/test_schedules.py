@@ -124,4 +124,4 @@ def test_ends_are_read_from_ours_and_from_tfmots_names():
     forever = sparsity.constant(0.5, begin_step=3)
     assert (schedules.last_step(decay), schedules.final_sparsity(decay)) == (7, 0.8)
     assert (schedules.last_step(forever), schedules.final_sparsity(forever)) == (3, 0.5)
-    assert schedules.last_step(lambda step: (True, 0.5)) is None
+    assert schedules.last_step(lambda _: (True, 0.5)) is None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 
 import numpy as np
 import tensorflow as tf
@@ -64,7 +65,7 @@ def main() -> None:
             "PolynomialDecay": shares(decay, folder),
             "ConstantSparsity": shares(constant, folder),
         }
-    print(json.dumps(found))
+    sys.stdout.write(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -59,6 +59,12 @@ RECIPES = ("float32", "float16", "dynamic_int8", "int8", "int16x8")
     help="Keep the worst layers in float until the file loses no more than this, on "
     "held-out data.",
 )
+@click.option(
+    "--sparse",
+    is_flag=True,
+    default=None,
+    help="Store the zeros of a pruned model as zeros: smaller, not faster.",
+)
 @options.loading_options
 @options.seed_option
 @options.common_options

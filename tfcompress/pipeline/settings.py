@@ -176,6 +176,7 @@ class ConvertConfig(Config):
     # a precision for some layers: a JSON file, or the map itself
     precision: str | dict[str, str] | None = None
     max_drop: float | None = None  # choose the map: most that held-out data may lose
+    sparse: bool = False  # store the zeros of a pruned model as zeros
 
     def __post_init__(self) -> None:
         """Check the ranges."""

@@ -22,8 +22,8 @@ import keras
 
 from tfcompress import errors, graph
 from tfcompress.config import require
-from tfcompress.slimming.layers import SparseBatchNormalization
 from tfcompress.graph.cloning import clone
+from tfcompress.slimming.layers import SparseBatchNormalization
 from tfcompress.slimming.soft_threshold import SoftThreshold
 from tfcompress.training.following import follow_optimizer
 

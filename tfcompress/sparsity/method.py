@@ -100,10 +100,11 @@ def sparsify(  # noqa: PLR0913 - as `train`, one obvious call
         progress=progress,
         wrap=None if wrap is None else lambda _: wrap(pruned),
     )
+    shares = [record["sparsity"] for record in summary.records]
     return SparsifyResult(
         model=strip(pruned),
         report=report(pruned),
-        history=result.history,
+        history={**result.history, summary.log_name: shares},
         records=summary.records,
         schedule=schedule.to_dict(),
         seconds=time.perf_counter() - started,

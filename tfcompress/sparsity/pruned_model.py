@@ -1,8 +1,8 @@
 """The model that `fit` prunes: a functional model with a `SparsityState` at its inputs.
 
 It is an ordinary functional model to everything that reads, clones or trains one; the
-class only puts the zeros' guards back after loading or cloning, tells them the optimizer
-when it is compiled, and speaks up before a `fit` that cannot come out right.
+class only puts the zeros' guards back after loading or cloning, tells them the
+optimizer when it is compiled, and speaks up before a `fit` that cannot come out right.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ class FixedMasks(Config):
         return _as_given(step, ops.cast(step, "int64") < 0, ops.cast(0.0, "float64"))
 
 
-def polynomial_decay(  # noqa: PLR0913 - the method's own knobs
+def polynomial_decay(
     initial_sparsity: float = 0.0,
     final_sparsity: float = 0.8,
     *,
@@ -185,11 +185,11 @@ def final_sparsity(schedule: Any) -> float | None:
 
 def last_step(schedule: Any) -> int | None:
     """Return the step of the last masks, if the schedule says it."""
-    end = getattr(schedule, "end_step", None)
+    end: int | None = getattr(schedule, "end_step", None)
     if end is None:
         return None
-    end = getattr(schedule, "begin_step", 0) if end < 0 else end
-    return int(end)
+    begin: int = getattr(schedule, "begin_step", 0)
+    return int(begin if end < 0 else end)
 
 
 def serialize(schedule: Any) -> dict[str, Any]:
@@ -221,7 +221,8 @@ def deserialize(values: dict[str, Any]) -> Schedule:
     if kind == "custom":
         found: Schedule = keras.saving.deserialize_keras_object(values["custom"])
         return found
-    return _KINDS[kind].from_dict(values)
+    own: Schedule = _KINDS[kind].from_dict(values)
+    return own
 
 
 def check(schedule: Any) -> None:

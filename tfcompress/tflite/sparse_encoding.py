@@ -2,9 +2,10 @@
 
 The converter (`EXPERIMENTAL_SPARSITY`) stores a constant with many zeros as its other
 values and their places.  What comes out depends on recipe, layer and block shape: some
-files do not load, some give NaN or other answers, without any error from the converter.
-So the same model is also converted densely, both files are run on the same examples
-(the sparse one first in a process of its own), and one that differs is refused.
+files do not load, some give NaN or other answers, without any error from the
+converter.  So the same model is also converted densely, both files are run on the same
+examples (the sparse one first in a process of its own), and one that differs is
+refused.
 
 The runtime makes weights dense again when it loads them; whether that costs or saves
 time is measured by `compare_latency`, never promised.
@@ -114,7 +115,7 @@ def check(
     Args:
         dense: The file with dense tensors.
         encoded: The file with sparse tensors, of the same model and recipe.
-        example: One example by input name; noise is added to it. Made up if None.
+        example: One example by input name, to run beside made-up ones.
 
     Raises:
         ConversionError: If the sparse file does not load, crashes, or answers

@@ -30,6 +30,7 @@ def run(context: StageContext) -> Outcome:
         metadata=_metadata(context),
         precision=precision,
         **_improved(config),
+        sparse=config.sparse,
     )
     details = {
         **({} if chosen is None else {"mixed": chosen.to_dict()}),
