@@ -99,7 +99,9 @@ def test_with_the_accelerated_twin(name):
     assert zero_shares(sparsity.strip(model))["b"] == 0.8
 
 
-@pytest.mark.parametrize("name", ["nesterov", "ema"])
+@pytest.mark.parametrize(
+    "name", ["nesterov", pytest.param("ema", marks=pytest.mark.slow)]
+)
 def test_averages_and_momenta_are_masked_too(name):
     """Right after masks were computed no slot of a masked weight is left."""
     model = sparsity.prune_low_magnitude(dense_net(), quick_schedule(end_step=12))

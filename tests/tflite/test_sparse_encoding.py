@@ -35,6 +35,12 @@ def sparse_net():
 
 
 @pytest.fixture(scope="module")
+def both(sparse_net):
+    """Return the conversions with dense and with sparse tensors."""
+    return [tflite.convert(sparse_net, sparse=sparse) for sparse in (False, True)]
+
+
+@pytest.fixture(scope="module")
 def dense_layers():
     x = inputs = keras.Input((64,), name="numbers")
     for _ in range(2):
@@ -46,8 +52,8 @@ def dense_layers():
     )
 
 
-def test_zeros_are_left_out_and_the_answers_are_the_same(sparse_net, images):
-    plain, sparse = (tflite.convert(sparse_net, sparse=s) for s in (False, True))
+def test_zeros_are_left_out_and_the_answers_are_the_same(both, images):
+    plain, sparse = both
     found = sparse.sparse
     assert plain.sparse is None
     assert found.tensors >= 3
@@ -64,10 +70,12 @@ def test_zeros_are_left_out_and_the_answers_are_the_same(sparse_net, images):
     assert f"{found.encoded_bytes:,} encoded" in str(found)
 
 
+@pytest.mark.slow
 def test_a_model_without_zeros_has_nothing_to_encode(net):
     assert tflite.convert(net, sparse=True).sparse.tensors == 0
 
 
+@pytest.mark.slow
 def test_a_file_that_does_not_load_is_refused_in_a_line(sparse_net):
     """Dynamic-range kernels take no sparse weights in this runtime."""
     with pytest.raises(errors.ConversionError, match="does not load") as caught:
@@ -76,10 +84,10 @@ def test_a_file_that_does_not_load_is_refused_in_a_line(sparse_net):
     assert "Convert without `sparse`" in str(caught.value)
 
 
-def test_a_file_that_answers_differently_is_refused(net, sparse_net):
-    dense, other = (tflite.convert(model).content for model in (net, sparse_net))
+def test_a_file_that_answers_differently_is_refused(both, converted):
+    other = converted("float32").content
     with pytest.raises(errors.ConversionError, match=r"agree .* dB only"):
-        sparse_encoding.check(dense, other)
+        sparse_encoding.check(both[0].content, other)
 
 
 @pytest.mark.slow
@@ -100,11 +108,9 @@ def test_other_recipes(sparse_net, images, recipe):
     assert found.sparse.tensors >= 3
 
 
-def test_latency_is_measured_in_turns(sparse_net):
-    plain, sparse = (
-        tflite.convert(sparse_net, sparse=s).content for s in (False, True)
-    )
-    found = sparse_encoding.compare_latency(plain, sparse, rounds=6)
+def test_latency_is_measured_in_turns(both):
+    plain, sparse = both
+    found = sparse_encoding.compare_latency(plain.content, sparse.content, rounds=6)
     assert found.rounds == 6
     assert found.dense_ms > 0
     assert found.to_dict()["sentence"] == found.sentence
