@@ -140,7 +140,8 @@ def _draw(found: dict[str, Any], panel: Any, path: pathlib.Path, label: str) -> 
         axis.set_title(TITLES[name])
         axis.spines[["top", "right"]].set_visible(False)
     axes[0][0].set_ylabel(label)
-    axes[0][0].legend(frameon=False, fontsize=7)
+    fullest = max(axes[0], key=lambda axis: len(axis.get_legend_handles_labels()[0]))
+    fullest.legend(frameon=False, fontsize=7, loc="lower right")
     path.parent.mkdir(parents=True, exist_ok=True)
     with files.replacing(path) as temporary:
         figure.savefig(temporary, format="svg", metadata={"Date": None})
@@ -180,4 +181,5 @@ def _ratios(axis: Any, record: dict[str, Any]) -> None:
             kept = 100 * np.array(best["widths"]) / sizes
             axis.step(range(len(kept)), kept, where="mid", color=color, label=method)
     axis.set_ylim(0, 105)
+    axis.xaxis.get_major_locator().set_params(integer=True)
     axis.set_xlabel("channel group, from the input on")
