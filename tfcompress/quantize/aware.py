@@ -80,13 +80,13 @@ def quantize_aware(
         (['conv', 'head', 'pool'], True)
     """
     whole = find(recipe, whole_model=True)
+    flat = read_model(model)
     if is_quantized(model):
         raise errors.ModelError(
             "The model is quantized already. Received: "
             f"{model.name!r}, which has fake-quantizing layers. Pass the model that "
             "`quantize_aware` was called with."
         )
-    flat = read_model(model)
     recipes = layer_recipes(flat, whole, skip=skip, precision=precision or {})
     kept = [name for name, one in recipes.items() if one.is_float]
     simple, origin, notes = simplify(model, flat, leave=kept)
