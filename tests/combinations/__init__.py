@@ -1,0 +1,1 @@
+"""Tests of methods that work together; no package owns them."""
