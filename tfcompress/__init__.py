@@ -6,8 +6,9 @@ The sub-packages follow a model's path through the toolkit::
     graph/  channels/     graph/     training/ distill/  tflite/            report/
 
 `slimming` trains BatchNorm scales towards zero so that the plan decides itself; `amc`
-searches for the plan by reinforcement learning; `pipeline` runs the stages of a
-workflow; `android_bench` (apart) measures the file.
+searches for the plan by reinforcement learning; `sparsity` sets single weights to zero
+while training; `pipeline` runs the stages of a workflow; `android_bench` (apart)
+measures the file.
 
 Names load on first use, because importing TensorFlow takes seconds and
 ``tfcompress --help`` must not.
