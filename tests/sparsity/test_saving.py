@@ -53,6 +53,7 @@ def test_saved_in_the_middle_it_goes_on_to_the_same_weights(tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_a_twin_saves_a_model_that_goes_on(tmp_path):
     model = sparsity.prune_low_magnitude(dense_net(), quick_schedule())
     twin = training.accelerate(model)
@@ -68,6 +69,7 @@ def test_a_twin_saves_a_model_that_goes_on(tmp_path):
     assert (alive(loaded), zero_shares(loaded)["b"]) == (0, 0.8)
 
 
+@pytest.mark.slow
 def test_a_clone_is_pruned_as_well():
     model = trained()
     clone = keras.models.clone_model(model)
@@ -94,6 +96,7 @@ def test_weights_alone_bring_masks_and_step_along(tmp_path):
     assert (alive(other), int(state_of(other).step.numpy())) == (0, 4)
 
 
+@pytest.mark.slow
 def test_a_schedule_that_is_a_function_has_to_be_given_again(tmp_path):
     def mine(step):
         return step >= 0, 0.5
@@ -110,6 +113,7 @@ def test_a_schedule_that_is_a_function_has_to_be_given_again(tmp_path):
     assert zero_shares(sparsity.strip(loaded))["b"] == 0.5
 
 
+@pytest.mark.slow
 def test_resume_takes_another_schedule_and_keeps_step_and_masks():
     model = trained()
     sparsity.resume(model, quick_schedule(0.9, end_step=8))

@@ -48,14 +48,17 @@ OPTIMIZERS = {
     ),
     "loss scale": lambda: optimizers.LossScaleOptimizer(optimizers.Adam(0.1)),
 }
-SOME = ("momentum", "adamw", "ema", "accumulation", "loss scale")
+SOME = ("adamw", "ema", "accumulation")
 
 
-def each(*fast):
-    """Return all optimizers; those that are not named are slow tests."""
+TWINS = ("adamw", "nesterov", "ema", "loss scale", "adafactor")  # one of each kind
+
+
+def each(*fast, among=tuple(OPTIMIZERS)):
+    """Return optimizers; those that are not named are slow tests."""
     return [
         name if name in fast else pytest.param(name, marks=pytest.mark.slow)
-        for name in OPTIMIZERS
+        for name in among
     ]
 
 
@@ -87,7 +90,7 @@ def test_with_every_optimizer(name):
         assert np.isfinite(average.numpy()).all()
 
 
-@pytest.mark.parametrize("name", each("adamw"))
+@pytest.mark.parametrize("name", each("adamw", among=TWINS))
 def test_with_the_accelerated_twin(name):
     """Its fused updates pass no constraint by."""
     model = sparsity.prune_low_magnitude(dense_net(), quick_schedule())
@@ -145,6 +148,7 @@ def test_masked_weights_do_not_count_in_a_clipped_norm():
     np.testing.assert_allclose(kernel, [1.5, 0.0], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_masked_weight_is_plus_zero():
     """The bits of -0.0 are not zero, and so compress badly."""
     model = sparsity.prune_low_magnitude(dense_net(), sparsity.constant(0.5))
@@ -169,6 +173,7 @@ def test_under_xla():
     assert zero_shares(sparsity.strip(model))["c"] == 0.8
 
 
+@pytest.mark.slow
 def test_eagerly():
     model = sparsity.prune_low_magnitude(dense_net(), quick_schedule())
     assert fitted(model, "adam", run_eagerly=True).alive == 0
@@ -184,6 +189,7 @@ def test_in_mixed_precision():
     assert zero_shares(sparsity.strip(model))["b"] == 0.8
 
 
+@pytest.mark.slow
 def test_a_model_of_mixed_precision():
     keras.config.set_dtype_policy("mixed_float16")
     try:
@@ -195,6 +201,7 @@ def test_a_model_of_mixed_precision():
     assert state_of(model).variables_pruned[0].dtype == "float32"
 
 
+@pytest.mark.slow
 def test_in_a_training_loop_of_ones_own():
     model = sparsity.prune_low_magnitude(dense_net(), quick_schedule())
     optimizer = optimizers.Adam(0.1)
@@ -265,6 +272,7 @@ def test_patterns_hold_after_training(pattern, zeros):
     assert zero_shares(sparsity.strip(model))["b"] == zeros
 
 
+@pytest.mark.slow
 def test_an_embedding_can_be_pruned_by_name():
     x = inputs = keras.Input((3,), dtype="int32")
     x = keras.layers.Embedding(10, 4, name="table")(x)

@@ -130,7 +130,9 @@ class NOfM(Pattern):
         ranks = ops.argsort(ops.argsort(groups, axis=2), axis=2)
         largest = ranks >= self.m - self.n
         lost = ops.sum(ops.where(largest, ops.zeros_like(groups), groups), axis=2)
-        whole = _largest(lost, ops.cast(sparsity, "float64") / self.sparsity, least=0)
+        whole = _largest(
+            lost, ops.convert_to_tensor(sparsity, "float64") / self.sparsity, least=0
+        )
         keep = ops.logical_or(largest, ops.expand_dims(whole, 2))
         return ops.reshape(keep, (positions, inputs + extra, outputs))[:, :inputs]
 
@@ -175,7 +177,7 @@ def _largest(scores: Any, sparsity: Any, *, least: int = 1) -> Any:
     """
     flat = ops.reshape(scores, (-1,))
     size = flat.shape[0]
-    wanted = ops.round(size * (1.0 - ops.cast(sparsity, "float64")))
+    wanted = ops.round(size * (1.0 - ops.convert_to_tensor(sparsity, "float64")))
     kept = ops.clip(ops.cast(wanted, "int32"), min(least, size), size)
     removed = size - kept
     bound = ops.take(ops.sort(flat), ops.maximum(removed - 1, 0))

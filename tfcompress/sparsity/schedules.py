@@ -50,7 +50,7 @@ class PolynomialDecay(Config):
 
     def __call__(self, step: Any) -> tuple[Any, Any]:
         """Return whether masks are computed at `step`, and the sparsity there."""
-        t = ops.cast(step, "float64")
+        t = ops.convert_to_tensor(step, "float64")
         length = max(1, self.end_step - self.begin_step)
         done = ops.clip((t - self.begin_step) / length, 0.0, 1.0)
         left = (self.initial_sparsity - self.final_sparsity) * (1 - done) ** self.power
@@ -78,7 +78,9 @@ class ConstantSparsity(Config):
     def __call__(self, step: Any) -> tuple[Any, Any]:
         """Return whether masks are computed at `step`, and the sparsity there."""
         turn = _turn(step, self.begin_step, self.end_step, self.frequency)
-        return _as_given(step, turn, ops.cast(self.target_sparsity, "float64"))
+        return _as_given(
+            step, turn, ops.convert_to_tensor(self.target_sparsity, "float64")
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -93,7 +95,9 @@ class FixedMasks(Config):
 
     def __call__(self, step: Any) -> tuple[Any, Any]:
         """Return that nothing is computed."""
-        return _as_given(step, ops.cast(step, "int64") < 0, ops.cast(0.0, "float64"))
+        return _as_given(
+            step, ops.convert_to_tensor(step, "int64") < 0, ops.cast(0.0, "float64")
+        )
 
 
 def polynomial_decay(

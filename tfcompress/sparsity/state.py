@@ -140,7 +140,7 @@ class SparsityState(keras.layers.Layer):
 
     def update(self, sparsity: Any) -> None:
         """Compute all masks for a sparsity, and set what they mask to zero."""
-        sparsity = ops.cast(sparsity, "float64")
+        sparsity = ops.convert_to_tensor(sparsity, "float64")
         whole = schedules.final_sparsity(self.schedule)
         for number, kernel in enumerate(self.kernels):
             scale = kernel.sparsity / whole if kernel.sparsity and whole else 1.0
