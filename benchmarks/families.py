@@ -13,6 +13,7 @@ import argparse
 import gc
 import pathlib
 import time
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -85,19 +86,33 @@ def check_member(name: str) -> dict[str, Any]:
 
 def main() -> None:
     """Check the members that have no result yet."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    everyone = [member for family in FAMILIES.values() for member in family]
+    check_missing(check_member, everyone, RESULTS)
+
+
+def check_missing(
+    check: Callable[[str], dict[str, Any]], names: Iterable[str], path: pathlib.Path
+) -> None:
+    """Check the members that a results file lacks, one by one, as the command asks.
+
+    Args:
+        check: Returns the figures of a member.
+        names: Which ones, unless the command names some.
+        path: The results; ``benchmarks.<its stem>`` is the command.
+    """
+    parser = argparse.ArgumentParser()
     parser.add_argument("members", nargs="*", help="only these")
     chosen = parser.parse_args().members
-    results: dict[str, Any] = files.read_json(RESULTS) if RESULTS.exists() else {}
-    results["command"] = "python -m benchmarks.families"
+    results: dict[str, Any] = files.read_json(path) if path.exists() else {}
+    results["command"] = f"python -m benchmarks.{path.stem}"
     results["keras"] = keras.__version__
     members = results.setdefault("members", {})
-    for name in chosen or [member for family in FAMILIES.values() for member in family]:
+    for name in chosen or names:
         if name in members:
             continue
-        members[name] = check_member(name)
+        members[name] = check(name)
         print(name, members[name], flush=True)
-        files.write_json(RESULTS, results)
+        files.write_json(path, results)
         keras.backend.clear_session()
         gc.collect()
 

@@ -12,8 +12,6 @@ the file, and the file's outputs against the Keras model's in dB.
 
 from __future__ import annotations
 
-import argparse
-import gc
 import pathlib
 import time
 from collections import Counter
@@ -22,8 +20,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from benchmarks.families import SMALLEST, build_family
-from tfcompress import files
+from benchmarks.families import SMALLEST, build_family, check_missing
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "quantize_families.json"
 EXAMPLES = 8
@@ -67,21 +64,7 @@ def _between(wanted: Any, given: Any) -> float:
 
 def main() -> None:
     """Check the members that have no result yet."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("members", nargs="*", help="only these")
-    chosen = parser.parse_args().members
-    results: dict[str, Any] = files.read_json(RESULTS) if RESULTS.exists() else {}
-    results["command"] = "python -m benchmarks.quantize_families"
-    results["keras"] = keras.__version__
-    members = results.setdefault("members", {})
-    for name in chosen or SMALLEST:
-        if name in members:
-            continue
-        members[name] = check_member(name)
-        print(name, members[name], flush=True)
-        files.write_json(RESULTS, results)
-        keras.backend.clear_session()
-        gc.collect()
+    check_missing(check_member, SMALLEST, RESULTS)
 
 
 if __name__ == "__main__":

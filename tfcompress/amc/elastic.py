@@ -29,7 +29,8 @@ from keras import tree
 
 from tfcompress import graph
 from tfcompress.graph.channel_rules import Axis, Effect
-from tfcompress.graph.reading import Call, Ref
+from tfcompress.graph.reading import Call
+from tfcompress.graph.rebuilding import arguments
 
 layers = keras.layers
 Read = Callable[[str], Any]
@@ -91,10 +92,10 @@ class ElasticForward:
         (number,), (x,) = flat.input_tensors(), tree.flatten(x)
         tensors = {number: tf.cast(x, flat.tensors[number].dtype)}
         for call, effect in zip(flat.calls, self._graph.effects, strict=True):
-            args, kwargs = _filled((call.args, dict(call.kwargs)), tensors)
+            args, kwargs = arguments(call, tensors)
             made = self._run(call, effect, args, kwargs)
             tensors.update(zip(call.outputs, tree.flatten(made), strict=True))
-        return _filled(flat.outputs, tensors)
+        return tree.map_structure(lambda ref: tensors[ref.tensor], flat.outputs)
 
     def _run(self, call: Call, effect: Effect, args: Any, kwargs: Any) -> Any:
         layer = self._candidate.layers[call.name]
@@ -160,13 +161,6 @@ def can_run(layer_graph: graph.LayerGraph) -> bool:
     )
 
 
-def _filled(structure: Any, tensors: Mapping[int, Any]) -> Any:
-    """Put the tensors in the places that refer to them."""
-    return tree.map_structure(
-        lambda leaf: tensors[leaf.tensor] if isinstance(leaf, Ref) else leaf, structure
-    )
-
-
 def _is_cut(layer_graph: graph.LayerGraph, call: Call, effect: Effect) -> bool:
     """Return whether a plan may change what goes through a call, or its weights."""
     held = [layer_graph.channels[i] for i in (*call.inputs, *call.outputs)]
@@ -227,28 +221,22 @@ def _convolution(layer: Any, x: Any, read: Read) -> Any:
 
 
 def _depthwise(layer: Any, x: Any, read: Read) -> Any:
-    one, other = layer.strides
-    y = tf.nn.depthwise_conv2d(
-        x,
-        read("kernel"),
-        strides=(1, one, other, 1),
-        padding=layer.padding.upper(),
-        dilations=layer.dilation_rate,
-    )
+    y = tf.nn.depthwise_conv2d(x, read("kernel"), **_window(layer))
     return _finished(layer, y, read)
 
 
 def _separable(layer: Any, x: Any, read: Read) -> Any:
-    one, other = layer.strides
-    y = tf.nn.separable_conv2d(
-        x,
-        read("depthwise_kernel"),
-        read("pointwise_kernel"),
-        strides=(1, one, other, 1),
-        padding=layer.padding.upper(),
-        dilations=layer.dilation_rate,
-    )
+    kernels = read("depthwise_kernel"), read("pointwise_kernel")
+    y = tf.nn.separable_conv2d(x, *kernels, **_window(layer))
     return _finished(layer, y, read)
+
+
+def _window(layer: Any) -> dict[str, Any]:
+    return {
+        "strides": (1, *layer.strides, 1),
+        "padding": layer.padding.upper(),
+        "dilations": layer.dilation_rate,
+    }
 
 
 def _dense(layer: Any, x: Any, read: Read) -> Any:

@@ -6,13 +6,13 @@ it loses no more than that, the model goes on as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
 
-from tfcompress import distill, quantize, tflite
+from tfcompress import quantize, tflite
 from tfcompress.pipeline.settings import QuantizeStageConfig
+from tfcompress.pipeline.stages import teaching
 from tfcompress.pipeline.stages.context import Outcome, StageContext
 
 CALIBRATION_EXAMPLES = 500
@@ -34,7 +34,7 @@ def run(context: StageContext) -> Outcome:
         context.dataset,
         config=config.quantizing(),
         task=context.task,
-        wrap=_distiller(context),
+        wrap=teaching.wrapper(context),
         state_dir=context.state_dir,
         progress=context.progress,
     )
@@ -60,13 +60,3 @@ def _drop_without_training(context: StageContext, model: keras.Model) -> float:
         model, made, data=context.dataset, split="validation", task=context.task
     )
     return checked.tflite.drop_from(checked.keras)
-
-
-def _distiller(context: StageContext) -> Callable[[Any], Any] | None:
-    config: QuantizeStageConfig = context.config
-    if "teacher" not in context.inputs:
-        return None
-    teacher = context.load("teacher")
-    return lambda student: distill.Distiller(
-        student, teacher, temperature=config.temperature, alpha=config.alpha
-    )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-from tfcompress import distill, sparsity
+from tfcompress import sparsity
+from tfcompress.pipeline.stages import teaching
 from tfcompress.pipeline.stages.context import Outcome, StageContext
 
 
@@ -19,7 +17,7 @@ def run(context: StageContext) -> Outcome:
         task=context.task,
         state_dir=context.state_dir,
         progress=context.progress,
-        wrap=_teaching(context),
+        wrap=teaching.wrapper(context),
     )
     details = {
         "sparsity": {
@@ -30,17 +28,3 @@ def run(context: StageContext) -> Outcome:
         }
     }
     return Outcome(model=result.model, history=result.history, details=details)
-
-
-def _teaching(context: StageContext) -> Callable[[Any], Any] | None:
-    """Return what puts the student before its teacher, if there is one."""
-    if "teacher" not in context.inputs:
-        return None
-    config: sparsity.SparsifyConfig = context.config
-    names = ("temperature", "alpha")
-    settings = config.training().to_dict() | {n: getattr(config, n) for n in names}
-    return distill.wrapper(
-        context.load("teacher"),
-        config=distill.DistillConfig.from_dict(settings),
-        task=context.task,
-    )
