@@ -28,6 +28,7 @@ import tensorflow as tf
 from keras import tree
 
 from tfcompress import graph
+from tfcompress.graph import surgery
 from tfcompress.graph.channel_rules import Axis, Effect
 from tfcompress.graph.reading import Call
 from tfcompress.graph.rebuilding import arguments
@@ -109,7 +110,7 @@ class ElasticForward:
 
         def read(name: str) -> Any:
             value = tf.convert_to_tensor(getattr(layer, name))
-            axes = _weight_axes(self._graph, call.name, effect, name)
+            axes = surgery.axes_of(self._graph, call.name, name)
             for place, axis in enumerate(axes):
                 atoms = b"" if axis is None else axis.atoms.tobytes()
                 if atoms in self._kept:
@@ -181,22 +182,10 @@ def _cut_axes(layer_graph: graph.LayerGraph) -> dict[bytes, Axis]:
     found: dict[bytes, Axis] = {}
     for call, effect in zip(layer_graph.flat.calls, layer_graph.effects, strict=True):
         for name in (*effect.weights, "bias"):
-            for axis in _weight_axes(layer_graph, call.name, effect, name):
+            for axis in surgery.axes_of(layer_graph, call.name, name):
                 if axis is not None and _may_go(layer_graph, axis.atoms):
                     found.setdefault(axis.atoms.tobytes(), axis)
     return found
-
-
-def _weight_axes(
-    layer_graph: graph.LayerGraph, layer: str, effect: Effect, name: str
-) -> tuple[Axis | None, ...]:
-    """Return what a weight has on its axes, also for a bias that folding adds."""
-    if name in effect.weights:
-        return effect.weights[name]
-    target = layer_graph.fold_targets.get(layer)
-    if name == "bias" and target is not None:
-        return (Axis("follows", target.out),)
-    return ()
 
 
 def _has_entry(layer: Any, effect: Effect) -> bool:

@@ -142,7 +142,6 @@ def copy_weights(
     old = graph.layers[name]
     if old is layer or not hasattr(old, "variables"):
         return
-    axes = graph.weight_axes.get(name, {})
     sources = _pairs(old, layer)
     for variable in layer.variables:
         source = sources.get(id(variable))
@@ -151,9 +150,7 @@ def copy_weights(
             if source is None:
                 continue  # a new bias whose shift is all zero
             value = source.numpy()
-        spec = axes.get(variable.name) or (
-            _new_bias_axes(graph, name) if variable.name == "bias" else ()
-        )
+        spec = axes_of(graph, name, variable.name)
         if kept is not None:
             value = _cut(value, spec, kept)
         if zeroed is not None:
@@ -169,8 +166,12 @@ def _pairs(old: Any, new: Any) -> dict[int, Any]:
     return {id(b): by_name[b.name] for b in new.variables if b.name in by_name}
 
 
-def _new_bias_axes(graph: LayerGraph, name: str) -> tuple[Axis | None, ...]:
-    target = graph.fold_targets.get(name)
+def axes_of(graph: LayerGraph, layer: str, weight: str) -> tuple[Axis | None, ...]:
+    """Return what a weight has on its axes, also for a bias that folding adds."""
+    known = graph.weight_axes.get(layer, {}).get(weight)
+    if known:
+        return known
+    target = graph.fold_targets.get(layer) if weight == "bias" else None
     return (Axis("follows", target.out),) if target is not None else ()
 
 
