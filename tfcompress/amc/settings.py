@@ -60,7 +60,7 @@ class AmcConfig(Config):
     target_rate: float = 0.01  # of the soft update of the target networks, per update
     discount: float = 0.0  # of the next value: each reward is the plan's; the paper: 1
     batch_size: int = 64  # transitions of an update
-    updates_per_decision: int = 3  # of an episode after the warm-up; the paper: 1
+    updates_per_decision: int = 1  # of an episode after the warm-up
     replay_per_decision: int = 100  # transitions kept, times the decisions of a plan
     baseline_decay: float = 0.95  # of the moving average of the rewards
     evaluation_examples: int = DEFAULT_EXAMPLES  # held-out images behind each reward
