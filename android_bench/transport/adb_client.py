@@ -190,7 +190,8 @@ def complaint(
 def last_line(text: str, *, limit: int = 300) -> str:
     """Return the last line that says something, without adb's own prefix."""
     lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
-    return re.sub(r"^(adb: )?(error: )?", "", lines[-1])[:limit] if lines else ""
+    line = re.sub(r"^(adb: )?(error: )?", "", lines[-1])[:limit] if lines else ""
+    return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
 def choose(devices: Sequence[AdbDevice], serial: str | None) -> AdbDevice:

@@ -10,7 +10,8 @@ The text does three things that adb alone does not:
    adbd alone sends a hang-up to the shell and leaves the shell's children running.
 3. It runs in the working folder, and gives the command an empty standard input.
 
-adbd makes the shell the leader of a new session, so its id is that of the group.
+The watcher is ended with KILL: a TERM that reaches mksh's child right after its fork
+is lost.  adbd makes the shell the leader of a new session: its id is the group's.
 Written for mksh with toybox (Android 7 and later); tested with dash, too.
 """
 
@@ -27,8 +28,8 @@ watcher=$!
 ( mkdir -p {folder} && cd {folder} && {{ {script}
 }} ) 3<&- </dev/null
 code=$?
-kill $watcher
-wait $watcher 2>/dev/null
+exec 2>/dev/null
+kill -s KILL $watcher
 echo
 echo {token} $code"""
 

@@ -107,7 +107,7 @@ class FakeDevice:
             self._own_server.__exit__()
 
     def vanish(self) -> None:
-        """Drop the connection for good, as when the cable is pulled; from any thread."""
+        """Drop the connection for good, as a pulled cable does; from any thread."""
         self._loop.call_soon_threadsafe(self._vanish)
 
     def _do(self, work):
