@@ -196,6 +196,14 @@ def last_line(text: str, *, limit: int = 300) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
+def no_device() -> DeviceError:
+    """Return the error for an empty list of devices."""
+    return DeviceError(
+        "No device is connected. Received: an empty list from `adb devices`. Connect a "
+        "phone with USB debugging on, or start an emulator."
+    )
+
+
 def choose(devices: Sequence[AdbDevice], serial: str | None) -> AdbDevice:
     """Return the named device, or the only one that obeys.
 
@@ -214,10 +222,7 @@ def choose(devices: Sequence[AdbDevice], serial: str | None) -> AdbDevice:
         ready = [device for device in devices if device.state == READY]
         found = ready or list(devices)
         if not found:
-            raise DeviceError(
-                "No device is connected. Received: an empty list from `adb devices`. "
-                "Connect a phone with USB debugging on, or start an emulator."
-            )
+            raise no_device()
         if len(ready) > 1:
             names = ", ".join(device.serial for device in ready)
             raise complaint("more than one device", names)

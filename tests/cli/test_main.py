@@ -9,6 +9,7 @@ import sys
 import click
 import pytest
 
+import android_bench
 from tfcompress import errors
 from tfcompress.cli import main, state
 
@@ -36,6 +37,8 @@ def failing(monkeypatch):
         (errors.OutputError("A thing. Received: x. Do y."), 1),
         (errors.BudgetError("A thing. Received: x. Do y."), 3),
         (errors.ParityError("A thing. Received: x. Do y."), 3),
+        (android_bench.RunnerError("A thing. Received: x. Do y."), 1),
+        (android_bench.DeviceError("A thing. Received: x. Do y."), 4),
     ],
 )
 def test_an_error_is_one_line(failing, capsys, error, code):

@@ -34,6 +34,7 @@ COMMANDS = (
     "quantize",
     "convert",
     "verify",
+    "devices",
     "benchmark",
     "report",
     "run",
@@ -116,7 +117,8 @@ def _report(error: BaseException, current: state.State) -> int:
     if isinstance(error, SystemExit):
         raise error
     if type(error).__module__.startswith("android_bench"):
-        code = NO_DEVICE if type(error).__name__ == "NoDeviceError" else FAILED
+        names = [kind.__name__ for kind in type(error).__mro__]  # imports nothing
+        code = NO_DEVICE if "DeviceError" in names else FAILED
         return _fail(f"Error: {_one_line(error)}", code)
     if isinstance(error, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains at its end

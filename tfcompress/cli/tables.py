@@ -131,6 +131,13 @@ def benchmarks(runs: Sequence[Record]) -> None:
     _table("Latency on this computer (not a phone)", columns, rows)
 
 
+def devices(found: Sequence[Record]) -> None:
+    """Show what is connected."""
+    columns = ("serial", "model", "Android", "SoC", "ABI", "state")
+    rows = [[str(device[name.lower()]) for name in columns] for device in found]
+    _table("Devices", columns, rows)
+
+
 def _before_after(record: Record) -> None:
     before, after = record["before"], record
     rows = []

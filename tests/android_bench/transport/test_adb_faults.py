@@ -117,7 +117,7 @@ def test_a_killed_client_ends_its_program_on_the_device(over_adb, monkeypatch):
     with concurrent.futures.ThreadPoolExecutor() as pool:
         run = pool.submit(over_adb.shell, ["sleep", "6002.5"], timeout_s=60)
         deadline = time.monotonic() + 20
-        while not running("sleep 6002.5"):
+        while not any(line.startswith("sleep") for line in running("sleep 6002.5")):
             assert time.monotonic() < deadline
             time.sleep(0.05)
         for client in over_adb._shell._running._processes:
