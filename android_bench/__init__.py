@@ -8,7 +8,7 @@ other and are never a phone's latency.
 from __future__ import annotations
 
 from android_bench.backends import BACKENDS, benchmark
-from android_bench.errors import BenchmarkError, DeviceError, ParseError, RunnerError
+from android_bench.errors import BenchmarkError
 from android_bench.records import BenchmarkRun, Conditions, Device, Latency
 
 __all__ = [
@@ -17,9 +17,6 @@ __all__ = [
     "BenchmarkRun",
     "Conditions",
     "Device",
-    "DeviceError",
     "Latency",
-    "ParseError",
-    "RunnerError",
     "benchmark",
 ]

@@ -1,11 +1,13 @@
-"""What can go wrong in a benchmark, in one tree that callers can catch.
+"""What can go wrong in a benchmark.
 
-```
-BenchmarkError
-├── DeviceError   the device: none, unauthorised, gone, no space, another ABI
-├── RunnerError   the program on it: crashed, ran out of time, left no result
-└── ParseError    output in a form that is not known
-```
+The tree::
+
+    BenchmarkError         a benchmark that could not be run, or read
+      + DeviceError        the device: unauthorised, gone, full, of another ABI
+      |   + NoDeviceError  none is attached, or not the one that was asked for
+      + RunnerError        the runner crashed, hung, or refused the file
+      + ParseError         the runner's output is torn, contradicts itself or is unknown
+      + DownloadError      a runner could not be fetched, or is not the one expected
 """
 
 from __future__ import annotations
@@ -16,12 +18,20 @@ class BenchmarkError(Exception):
 
 
 class DeviceError(BenchmarkError):
-    """No device, one that refuses or is gone, has no space, or has another ABI."""
+    """A device that cannot be used: unauthorised, gone, full, or of another ABI."""
+
+
+class NoDeviceError(DeviceError):
+    """No device is attached, or not the one that was asked for."""
 
 
 class RunnerError(BenchmarkError):
-    """A program that crashed, did not end in time, or left no result."""
+    """A runner that crashed, hung, or could not run the file."""
 
 
 class ParseError(BenchmarkError):
-    """Output of a tool in a form that is not known."""
+    """Output that is torn, contradicts itself, or is of an unknown format."""
+
+
+class DownloadError(BenchmarkError):
+    """A runner that could not be fetched, or is not the expected one."""

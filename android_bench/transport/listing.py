@@ -58,7 +58,8 @@ def describe_devices(
     They are asked at once, so that a slow one costs its own time only.
 
     Raises:
-        DeviceError: If adb is not installed or its server does not start.
+        NoDeviceError: If adb is not installed.
+        DeviceError: If its server does not start.
     """
     devices = list_devices(adb=adb, server_port=server_port)
 

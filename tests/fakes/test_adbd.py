@@ -161,7 +161,7 @@ def test_an_unknown_service_is_closed(client):
     assert client.receive().command == "CLSE"
 
 
-def test_what_is_not_adb_ends_the_connection(device, client):
+def test_what_is_not_adb_ends_the_connection(client):
     client.socket.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 
     with pytest.raises(ConnectionError):

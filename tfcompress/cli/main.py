@@ -117,8 +117,7 @@ def _report(error: BaseException, current: state.State) -> int:
     if isinstance(error, SystemExit):
         raise error
     if type(error).__module__.startswith("android_bench"):
-        names = [kind.__name__ for kind in type(error).__mro__]  # imports nothing
-        code = NO_DEVICE if "DeviceError" in names else FAILED
+        code = NO_DEVICE if type(error).__name__ == "NoDeviceError" else FAILED
         return _fail(f"Error: {_one_line(error)}", code)
     if isinstance(error, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains at its end
