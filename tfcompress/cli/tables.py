@@ -57,6 +57,13 @@ def tflite_file(record: Record) -> None:
         _table(key.capitalize(), ("name", "type", "shape"), tensors)
 
 
+def devices(found: Sequence[Record]) -> None:
+    """Show what is connected."""
+    columns = ("serial", "model", "Android", "SoC", "ABI", "state")
+    rows = [[str(device[name.lower()]) for name in columns] for device in found]
+    _table("Devices", columns, rows)
+
+
 def imported(record: Record) -> None:
     """Show what was read, what was written, and how far both models are apart."""
     error = record["relative_error"]
@@ -129,13 +136,6 @@ def benchmarks(runs: Sequence[Record]) -> None:
     ]
     columns = ("file", "threads", "median", "p90", "p95", "start-up")
     _table("Latency on this computer (not a phone)", columns, rows)
-
-
-def devices(found: Sequence[Record]) -> None:
-    """Show what is connected."""
-    columns = ("serial", "model", "Android", "SoC", "ABI", "state")
-    rows = [[str(device[name.lower()]) for name in columns] for device in found]
-    _table("Devices", columns, rows)
 
 
 def _before_after(record: Record) -> None:
