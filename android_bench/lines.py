@@ -34,13 +34,13 @@ _FRAGMENT = re.compile(
 
 
 def whole_lines(text: str) -> list[str]:
-    """Return the lines without their loggers' prefixes.
+    r"""Return the lines without their loggers' prefixes.
 
     Raises:
         ParseError: If a line is only a piece of a number.
 
     Example:
-        >>> whole_lines("INFO: [a.h:94] Model initialization: 45.32 ms\\ncut he")
+        >>> whole_lines("INFO: [a.h:94] Model initialization: 45.32 ms\ncut he")
         ['Model initialization: 45.32 ms']
     """
     *whole, _ = text.replace("\r\n", "\n").split("\n")

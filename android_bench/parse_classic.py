@@ -8,8 +8,8 @@ sentence, and both have to agree::
         122373, Inference (avg): 119375
 
 Builds before 2020 say ``Average inference timings in us: Warmup: .., Init: .., no
-stats: ..``; new ones append `` p5=.. median=.. p95=..`` to the block.  A constant series
-is ``count=5 curr=119375(all same)``, a single run ``count=1 curr=119375``.
+stats: ..``; new ones append `` p5=.. median=.. p95=..`` to the block.  A constant
+series is ``count=5 curr=119375(all same)``, a single run ``count=1 curr=119375``.
 """
 
 from __future__ import annotations
@@ -35,14 +35,15 @@ _BLOCK = re.compile(
 )
 _SUMMARY_KEY = r"nference timings|First inference:|\(avg\):|no stats:"
 _SUMMARY = re.compile(
-    rf"Inference timings in us: Init: (?P<init>{_N}), First inference: (?P<first>{_N}), "
-    rf"Warmup \(avg\): (?P<warmup>{_N}), Inference \(avg\): (?P<avg>{_N})"
+    rf"Inference timings in us: Init: (?P<init>{_N}), "
+    rf"First inference: (?P<first>{_N}), Warmup \(avg\): (?P<warmup>{_N}), "
+    rf"Inference \(avg\): (?P<avg>{_N})"
     rf"|Average inference timings in us: Warmup: (?P<old_warmup>{_N}), "
     rf"Init: (?P<old_init>{_N}), (?:no stats|Inference): (?P<old_avg>{_N})"
     rf"(?:, with stats: {_N})?"
 )
 _SESSION_KEY = r"nitialized session in"
-_SESSION = re.compile(rf"Initialized session in (?P<ms>{_N})ms\.")
+_SESSION = re.compile(rf"Initialized session in (?P<ms>{_N})ms\.?")
 _MEMORY_KEY = r"emory footprint (?:delta|\(MB\))|\boverall="
 _MEMORY = re.compile(
     rf"Memory footprint delta from the start of the tool \(MB\): "
@@ -173,7 +174,7 @@ def _first(summary: re.Match[str], warm: re.Match[str] | None) -> float | None:
     return float(warm["first"] or warm["curr"]) / 1e3
 
 
-def _memory(lines: Sequence[str]) -> dict[str, int | None]:
+def _memory(lines: Sequence[str]) -> dict[str, Any]:
     found = reading.figures(lines, _MEMORY_KEY, _MEMORY)
     delta = reading.same([m for m in found if m["init"]], "the memory")
     peak = reading.same([m for m in found if m["peak"]], "the peak memory")

@@ -6,7 +6,8 @@ The sentences, from the oldest to the newest, where N + M is the graph::
     First N operations will run on the GPU, and the remaining M on the CPU.
 
     Following operations are not supported by GPU delegate:
-    N operations will run on the GPU, and the remaining M operations will run on the CPU.
+    N operations will run on the GPU, and the remaining M operations will run on the
+    CPU.
     No operations will run on the GPU, and all M operations will run on the CPU.
 
 A delegate that takes everything says none of them: then `benchmark_model` says that the
@@ -34,12 +35,12 @@ _HEADING = re.compile(
 )
 _REFUSED = re.compile(r"[A-Z][A-Z0-9_]*(?: \S+)?:(?: .*)?")
 _EXPLICIT = re.compile(
-    r"Explicitly applied (?P<full>\w+) delegate, and the model graph will be completely "
-    r"executed by the delegate\."
+    r"Explicitly applied (?P<full>\w+) delegate, and the model graph will be "
+    r"completely executed by the delegate\."
     r"|Explicitly applied (?P<partial>\w+) delegate, and the model graph will be "
     r"partially executed by the delegate w/ (?P<kernels>\d+) delegate kernels\."
-    r"|Though (?P<none>\w+) delegate is explicitly applied, the model graph will not be "
-    r"executed by the delegate\."
+    r"|Though (?P<none>\w+) delegate is explicitly applied, the model graph will "
+    r"not be executed by the delegate\."
     r"|Failed to apply (?P<failed>\w+) delegate\."
 )
 _EXPLICIT_KEY = (

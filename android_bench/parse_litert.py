@@ -23,13 +23,20 @@ from android_bench.parse_profile import read_ops
 from android_bench.parsed import Parsed
 
 _N = rf"(?:{reading.NUMBER})"
-_KEY = r"odel initialization:|(?:armup|nference) ?\(|\((?:avg|min|max|std|median|p\d+|first)\)"
+_KEY = (
+    r"odel initialization:|(?:armup|nference) ?\("
+    r"|\((?:avg|min|max|std|median|p\d+|first)\)"
+)
 _LINE = re.compile(
-    rf"(?:Model (?P<init>initialization)|(?P<phase>Warmup|Inference) \((?P<what>\w+)\)):"
-    rf"\s+(?P<ms>{_N}) ms(?: \((?P<runs>\d+) runs\))?"
+    rf"(?:Model (?P<init>initialization)|(?P<phase>Warmup|Inference) \((?P<what>\w+)\))"
+    rf":\s+(?P<ms>{_N}) ms(?: \((?P<runs>\d+) runs\))?"
+    r"|Inference \(std\):\s+(?P<std>\d+\.\d\d)"  # no unit, but always two decimals
 )
 _PEAK_KEY = r"eak memory"
-_PEAK = re.compile(rf"Peak memory(?: usage)?:?\s+(?P<value>{_N}) (?P<unit>[KMG]i?B)")
+_PEAK = re.compile(
+    rf"Peak memory:?\s+(?P<value>{_N}) (?P<unit>[KMG]i?B)"
+    r"|Peak memory usage not available\..*"
+)
 _UNITS = {"K": 1024, "M": 1024**2, "G": 1024**3}
 _NAMES = {
     ("Warmup", "first"): "first_ms",
@@ -115,6 +122,8 @@ def read_litert_json(content: bytes, *, log: str = "") -> Parsed:
 
 def _named(match: re.Match[str]) -> list[tuple[str, Any]]:
     """Return the fields of `Parsed` that a line holds."""
+    if match["std"]:
+        return [("std_ms", float(match["std"]))]
     value = float(match["ms"])
     if match["init"]:
         return [("init_ms", value)]
@@ -128,7 +137,7 @@ def _named(match: re.Match[str]) -> list[tuple[str, Any]]:
 
 def _peak(lines: Sequence[str]) -> int | None:
     found = reading.same(reading.figures(lines, _PEAK_KEY, _PEAK), "the peak memory")
-    if found is None:
+    if found is None or found["value"] is None:
         return None
     return round(float(found["value"]) * _UNITS[found["unit"][0]])
 

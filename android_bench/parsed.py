@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 
 from android_bench.errors import ParseError
@@ -116,7 +117,7 @@ class Parsed:
             self._check_between(name, getattr(self, name))
         ordered = [self.p5_ms, self.p50_ms, self.p90_ms, self.p95_ms]
         known = [value for value in ordered if value is not None]
-        if any(b < a * (1 - _SLACK) for a, b in zip(known, known[1:], strict=False)):
+        if any(b < a * (1 - _SLACK) for a, b in itertools.pairwise(known)):
             raise _contradiction(f"quantiles {known}", "rising ones")
 
     def _check_between(self, name: str, value: float | None) -> None:
