@@ -9,7 +9,7 @@ The line ``Number of nodes executed`` after the table says whether all rows are 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from android_bench import lines as reading
 from android_bench.errors import ParseError
@@ -41,7 +41,8 @@ def read_ops(text: str) -> tuple[OpTime, ...]:
     start = _table_start(lines)
     if start is None:
         return ()
-    rows = [match for match in map(_ROW.fullmatch, _body(lines, start)) if match]
+    given = text.replace("\r\n", "\n").split("\n")
+    rows = _rows(zip(given[start:], lines[start:], strict=False))
     expected = _executed(lines, start)
     if expected != len(rows):
         raise ParseError(
@@ -71,14 +72,20 @@ def _table_start(lines: Sequence[str]) -> int | None:
     return None
 
 
-def _body(lines: Sequence[str], start: int) -> list[str]:
-    body = []
-    for line in lines[start:]:
+def _rows(lines: Iterable[tuple[str, str]]) -> list[re.Match[str]]:
+    """Return the rows up to the next heading; between them only loggers may print."""
+    rows = []
+    for given, line in lines:
+        row = _ROW.fullmatch(line)
         if _SECTION.fullmatch(line):
             break
-        if line.strip() and not _HEAD.fullmatch(line):
-            body.append(line)
-    return body
+        if row:
+            rows.append(row)
+        elif (
+            line.strip() and not _HEAD.fullmatch(line) and not reading.is_logged(given)
+        ):
+            raise reading.torn(given)
+    return rows
 
 
 def _executed(lines: Sequence[str], start: int) -> int | None:
