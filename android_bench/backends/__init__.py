@@ -3,7 +3,7 @@
 | Name | What it is | Where | Delegates | Outputs |
 |---|---|---|---|---|
 | ``litert_python`` | LiteRT's Python package, in process | host | CPU | no |
-| ``native`` | our own C program with LiteRT's C library | host, device | CPU, GPU | yes |
+| ``native`` | our C program with LiteRT's C library | host, device | CPU, GPU | yes |
 | ``classic`` | the classic ``benchmark_model`` | host, device | CPU, GPU, NNAPI | no |
 | ``litert`` | LiteRT's ``benchmark_model`` | host, device | CPU, GPU | no |
 | ``litert-benchmark`` | the package's script | host | CPU | no |

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from android_bench import parse
 from android_bench.backends.base import (
@@ -82,7 +82,9 @@ class _BenchmarkModel(ProgramBackend):
         return self._read_text(output.log)
 
     _fp16_flag = ""
-    _read_text: Callable[[str], parse.Parsed] = staticmethod(parse.read_classic)
+
+    def _read_text(self, log: str) -> parse.Parsed:
+        raise NotImplementedError
 
     def _delegate(self, request: RunRequest) -> list[str]:
         raise NotImplementedError
@@ -95,6 +97,9 @@ class ClassicBackend(_BenchmarkModel):
     name = "classic"
     delegates = ("cpu", "gpu", "nnapi")
     _fp16_flag = "--gpu_precision_loss_allowed"
+
+    def _read_text(self, log: str) -> parse.Parsed:
+        return parse.read_classic(log)
 
     def _delegate(self, request: RunRequest) -> list[str]:
         words = {
@@ -120,7 +125,9 @@ class LiteRtBackend(_BenchmarkModel):
     accelerator: pathlib.Path | None = None
     name = "litert"
     _fp16_flag = "--allow_fp16"
-    _read_text = staticmethod(parse.read_litert)
+
+    def _read_text(self, log: str) -> parse.Parsed:
+        return parse.read_litert(log)
 
     def files(self, request: RunRequest) -> Sequence[PushFile]:
         """Return the program, the model, and the accelerator for the GPU."""
