@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import functools
 import threading
 from collections.abc import Callable, Sequence
 
@@ -32,10 +33,14 @@ def measure(
         BenchmarkError: If a file is no .tflite file, or every target failed.
     """
     stop = threading.Event()
-    told = on_visit or (lambda target, variant, visit: None)
     sessions = [
-        Session(t, config, stop=stop, on_visit=lambda v, w, t=t: told(t, v, w))
-        for t in targets
+        Session(
+            target,
+            config,
+            stop=stop,
+            on_visit=functools.partial(on_visit, target) if on_visit else None,
+        )
+        for target in targets
     ]
     with concurrent.futures.ThreadPoolExecutor(max_workers=len(sessions)) as pool:
         futures = [pool.submit(session.run) for session in sessions]

@@ -108,7 +108,7 @@ class Session:
         self._target = target
         self._config = config
         self._stop = stop or threading.Event()
-        self._on_visit = on_visit or (lambda variant, visit: None)
+        self._on_visit = on_visit
         self._visits: dict[Variant, list[Visit]] = {v: [] for v in config.variants}
         self._agreements: dict[Variant, Agreement] = {}
         self._failures: dict[Variant | str, str] = {}
@@ -153,9 +153,9 @@ class Session:
         except BenchmarkError as error:
             if self._stop.is_set():
                 return  # it was cancelled: the error is ours
-            self._failures[what] = str(error)
             if isinstance(error, DeviceError) and isinstance(what, Variant):
-                raise
+                raise  # to the one who notes it for the whole device
+            self._failures[what] = str(error)
 
     def _active(self) -> list[Variant]:
         return [v for v in self._visits if v not in self._failures]
@@ -204,7 +204,8 @@ class Session:
                     index=index, seconds=seconds, answer=answer, cores=request.cores
                 )
                 self._visits[variant].append(visit)
-                self._on_visit(variant, visit)
+                if self._on_visit is not None:
+                    self._on_visit(variant, visit)
 
     def _cool_down(self) -> None:
         """Pause; on while the device says that it is hotter than at the start."""
