@@ -117,7 +117,9 @@ SENTENCES = {
     "INFO: Though GPU delegate is explicitly applied, the model graph will not be "
     "executed by the delegate.": "none",
     "ERROR: Failed to apply GPU delegate.": "none",
-    "First 3 operations will run on the GPU, and the remaining 2 on the CPU.": "partial",
+    "First 3 operations will run on the GPU, and the remaining 2 on the CPU.": (
+        "partial"
+    ),
     "First 0 operations will run on the GPU, and the remaining 2 on the CPU.": "none",
     f"Explicitly applied {GRAPH} partially executed by the delegate w/ 2 delegate "
     "kernels.": "partial",

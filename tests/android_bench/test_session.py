@@ -231,7 +231,7 @@ def test_the_fastest_processors_are_used(models):
 def test_files_are_checked_before_the_device(models, tmp_path):
     """A missing file ends it at once."""
     transport = FakeTransport()
-    with pytest.raises(BenchmarkError, match="gone.tflite"):
+    with pytest.raises(BenchmarkError, match=r"gone\.tflite"):
         run((*models, tmp_path / "gone.tflite"), transport=transport)
     assert transport.calls == []
 
