@@ -163,25 +163,27 @@ def parse_devices(text: str) -> list[AdbDevice]:
 
 def explain(ended: Outcome, serial: str, *, doing: str = "") -> DeviceError:
     """Return the error that a failed call of adb stands for, in one line."""
-    printed = (ended.stderr + b"\n" + ended.stdout).decode("utf-8", "replace")
-    reason = ended.stopped or last_line(printed) or f"exit code {ended.exit_code}"
     if ended.stopped:
         return DeviceError(
-            f"The device does not answer. Received: {serial} ({reason}"
-            f"{doing and f' while {doing}'}). Check the cable, or start it again."
+            f"The device does not answer. Received: {serial} ({ended.stopped}"
+            f"{doing and f', while {doing}'}). Check the cable, or start it again."
         )
-    return complaint(reason, serial, doing=doing, context=printed)
+    return complaint(reason(ended), serial, doing=doing)
 
 
-def complaint(
-    reason: str, serial: str, *, doing: str = "", context: str = ""
-) -> DeviceError:
+def reason(ended: Outcome) -> str:
+    """Return the line in which a failed call of adb says why, as far as it does."""
+    printed = (ended.stdout + b"\n" + ended.stderr).decode("utf-8", "replace")
+    says = [line for line in printed.splitlines() if re.search(r"error|fail", line)]
+    return last_line("\n".join(says) or printed) or f"exit code {ended.exit_code}"
+
+
+def complaint(said: str, serial: str, *, doing: str = "") -> DeviceError:
     """Return the error for something that adb says of a device."""
-    where = f"{serial} ({reason}{doing and f', while {doing}'})"
-    for text in (reason, context):
-        for pattern, what, action in _COMPLAINTS:
-            if re.search(pattern, text):
-                return DeviceError(f"{what}. Received: {where}. {action}.")
+    where = f"{serial} ({said}{doing and f', while {doing}'})"
+    for pattern, what, action in _COMPLAINTS:
+        if re.search(pattern, said):
+            return DeviceError(f"{what}. Received: {where}. {action}.")
     return DeviceError(
         f"adb failed. Received: {where}. Try the same with `adb -s {serial}`."
     )

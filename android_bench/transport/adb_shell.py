@@ -92,7 +92,7 @@ class AdbShell:
                 "again."
             )
         if ended.exit_code or ended.stopped:
-            raise adb_client.explain(ended, self.serial, doing=doing)
+            raise self._failure(ended, doing)
 
     def cancel(self) -> None:
         """Kill what is running here and on the device; from any thread."""
@@ -104,8 +104,8 @@ class AdbShell:
         """Return what it means that a script did not reach its end."""
         started = remote_script.process_id(ended.stdout, token) is not None
         cancelled = ended.stopped == "cancelled"
-        if not cancelled and not (started and (ended.stopped or self._present())):
-            return adb_client.explain(ended, self.serial, doing=doing)
+        if not cancelled and not (started and (ended.stopped or self._ready())):
+            return self._failure(ended, doing)
         why = ended.stopped or "killed on the device, perhaps for its memory"
         return RunnerError(
             f"A program was stopped. Received: {self.serial} ({why}, while "
@@ -113,9 +113,18 @@ class AdbShell:
             "time."
         )
 
-    def _present(self) -> bool:
-        state = self._client.call("get-state", serial=self.serial, timeout_s=CLEAN_UP_S)
-        return state.stdout.strip() == adb_client.READY.encode()
+    def _failure(self, ended: Outcome, doing: str) -> DeviceError:
+        """Return why adb failed: the device's state if it is lost, else adb's words."""
+        if ended.stopped or self._ready():
+            return adb_client.explain(ended, self.serial, doing=doing)
+        lost = adb_client.reason(self._state())
+        return adb_client.complaint(f"lost: {lost}", self.serial, doing=doing)
+
+    def _ready(self) -> bool:
+        return self._state().stdout.strip() == adb_client.READY.encode()
+
+    def _state(self) -> Outcome:
+        return self._client.call("get-state", serial=self.serial, timeout_s=CLEAN_UP_S)
 
     def _sweep(self, pid: int | None) -> None:
         """Kill what a script left; where the device is gone, its own watcher does."""

@@ -30,7 +30,10 @@ from android_bench.transport.protocol import (
 
 DEVICE_FOLDER = "/data/local/tmp/tfcompress"  # a device's shell may write and run there
 
-_OTHER_ABI = re.compile(r"Exec format error|not executable: (32|64)-bit|bad ELF magic")
+_OTHER_ABI = re.compile(  # of the shell, of the loader
+    r"Exec format error|not executable: (32|64)-bit|bad ELF magic"
+    r"|is (32|64)-bit instead of"
+)
 _EMULATED = ("ro.kernel.qemu", "ro.boot.qemu")
 
 
@@ -151,7 +154,7 @@ class AdbTransport:
         result = self._shell.run(
             command_line(argv, env), doing=f"running {argv[0]}", timeout_s=timeout_s
         )
-        if result.exit_code == 126 and _OTHER_ABI.search(result.stderr):
+        if result.exit_code and _OTHER_ABI.search(result.stderr):
             raise DeviceError(
                 f"The device cannot execute this program. Received: {argv[0]} on "
                 f"{self.serial}, whose ABI is {self.getprop('ro.product.cpu.abi')!r}. "

@@ -74,6 +74,7 @@ class ShellService:
         finally:
             feeding.cancel()
             self._hang_up(process)
+            process._transport.close()  # asyncio would do it after the loop's end
 
     async def _feed(self, process: asyncio.subprocess.Process, *, framed: bool) -> None:
         """Pass on the other side's input; at its end, close the command's."""

@@ -25,7 +25,7 @@ from tests.fakes.adb_sync import SyncService
 from tests.fakes.adb_system import System, android_shell
 
 _FEATURES = "shell_v2,cmd,stat_v2,fixed_push_mkdir,sendrecv_v2"
-_AUTH_TOKEN = 1
+_AUTH_TOKEN, _AUTH_KEY = 1, 3
 
 
 class FakeDevice:
@@ -146,6 +146,8 @@ class FakeDevice:
         writer: asyncio.StreamWriter,
         streams: dict[int, Stream],
     ) -> None:
+        if message.command == "AUTH" and message.arg0 == _AUTH_KEY:
+            return  # nobody touches the dialog
         if message.command in ("CNXN", "AUTH"):
             writer.write(self._greeting().encode())
         elif message.command == "OPEN":

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from android_bench.errors import BenchmarkError, RunnerError
+from android_bench.transport import processes
 from tests.fakes.leftovers import wait_until_gone
 
 SCRIPT = "#!/bin/sh\n"
@@ -216,8 +217,9 @@ def test_cancel_without_anything_running(transport):
     assert transport.shell(["true"]).exit_code == 0
 
 
-def test_endless_output_is_stopped(transport):
-    with pytest.raises(RunnerError, match="more than 32 MB of output"):
+def test_endless_output_is_stopped(transport, monkeypatch):
+    monkeypatch.setattr(processes, "MAX_OUTPUT_BYTES", 2 << 20)
+    with pytest.raises(RunnerError, match="more than 2 MB of output"):
         transport.shell(["yes", "5014"])
 
     assert not wait_until_gone("yes 5014")
