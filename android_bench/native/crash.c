@@ -12,6 +12,7 @@
 
 static const char *stage = "starting";
 static const char *answer;
+static int real_stderr = 2;
 static char line[256], text[512];
 
 static const char *name_of(int number) {
@@ -35,7 +36,7 @@ static void on_crash(int number) {
   line[0] = '\0';
   strcat(strcat(line, "the runtime crashed with "), name_of(number));
   strcat(strcat(line, " while "), stage);
-  send(2, "\nrunner: ", line, "\n");
+  send(real_stderr, "\nrunner: ", line, "\n");
   int file = answer == NULL ? -1 : open(answer, O_WRONLY | O_CREAT | O_EXCL, 0644);
   if (file >= 0) {
     send(file, "{\"schema\": 1, \"runner\": \"tfcompress 1\", \"error\": \"", line,
@@ -55,3 +56,5 @@ void crash_watch(const char *json) {
 }
 
 void crash_stage(const char *what) { stage = what; }
+
+void crash_stderr(int file) { real_stderr = file; }

@@ -25,7 +25,10 @@ int log_begin(const char *path) {
   fflush(stderr);
   int file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
   int saved = file < 0 ? -1 : dup(2);
-  if (saved >= 0) dup2(file, 2);
+  if (saved >= 0) {
+    crash_stderr(saved);
+    dup2(file, 2);
+  }
   if (file >= 0) close(file);
   return saved;
 }
@@ -46,6 +49,7 @@ static char *read_text(const char *path) {
 char *log_end(const char *path, int saved) {
   fflush(stderr);
   if (saved < 0) return NULL;
+  crash_stderr(2);
   dup2(saved, 2);
   close(saved);
   char *text = read_text(path);

@@ -79,6 +79,7 @@ void clear_error(void);
 /* crash.c: an answer and a line although the library took the process down. */
 void crash_watch(const char *json);
 void crash_stage(const char *what);
+void crash_stderr(int file); /* where the line goes while fd 2 is elsewhere */
 
 /* options.c */
 bool parse_options(int argc, char **argv, Options *options);

@@ -12,28 +12,33 @@ from android_bench.native import build, build_runner
 
 SOURCES = sorted(pathlib.Path(build.__file__).parent.glob("*.c"))
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("cc") is None, reason="no C compiler; install gcc"
-)
+# A compiler that writes a program which ends with exit code 2, slowly enough to race.
+WRITES = """
+while test "$1" != -o; do shift; done
+printf '#!/bin/sh\\nexit 2\\n' > "$2"; sleep 0.2; chmod +x "$2"
+"""
 
 
-def compiler_that(folder, script):
+def compiler_that(folder, script, version="1"):
     """Return the path of a compiler that does what the shell script says."""
     path = folder / "fakecc"
-    path.write_text(f"#!/bin/sh\n{script}\n", "utf-8")
+    answer = f'test "$1" = --version && echo {version} && exit'
+    path.write_text(f"#!/bin/sh\n{answer}\n{script}\n", "utf-8")
     path.chmod(0o755)
     return path
 
 
 def test_it_is_compiled_once(tmp_path):
     """The second call returns the same program without the compiler writing it."""
-    first = build_runner(cache=tmp_path)
+    fake, cache = compiler_that(tmp_path, WRITES), tmp_path / "cache"
+    first = build_runner(cache=cache, compiler=fake)
     written = first.stat().st_mtime_ns
-    assert build_runner(cache=tmp_path) == first
+    assert build_runner(cache=cache, compiler=fake) == first
     assert first.stat().st_mtime_ns == written
-    assert list(tmp_path.iterdir()) == [first]
+    assert list(cache.iterdir()) == [first]
 
 
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler; install gcc")
 def test_the_sources_compile_without_a_warning(tmp_path):
     """With all warnings as errors, as C11 that is pedantic."""
     command = ["cc", *build.FLAGS, "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
@@ -42,15 +47,14 @@ def test_the_sources_compile_without_a_warning(tmp_path):
     assert done.returncode == 0, done.stderr.decode()
 
 
-def test_another_compiler_makes_another_program(tmp_path):
-    """The name depends on the compiler and on what it says its version is."""
-    fake = compiler_that(
-        tmp_path, 'test "$1" = --version && echo 1 && exit; exec cc "$@"'
-    )
-    first = build_runner(cache=tmp_path / "cache", compiler=fake)
-    compiler_that(tmp_path, 'test "$1" = --version && echo 2 && exit; exec cc "$@"')
-    second = build_runner(cache=tmp_path / "cache", compiler=fake)
-    assert len({first, second, build_runner(cache=tmp_path / "cache")}) == 3
+def test_another_version_of_the_compiler_makes_another_program(tmp_path):
+    """The name depends on what the compiler says its version is."""
+    cache = tmp_path / "cache"
+    made = {
+        build_runner(cache=cache, compiler=compiler_that(tmp_path, WRITES, version))
+        for version in ("1", "2", "1")
+    }
+    assert len(made) == 2
 
 
 def test_a_changed_source_makes_another_program(tmp_path):
@@ -66,7 +70,7 @@ def test_a_changed_source_makes_another_program(tmp_path):
 def test_a_failed_compilation_leaves_nothing(tmp_path):
     """The compiler's error is in the message; the cache has no half program."""
     script = (
-        'test "$1" = --version && exit; echo "x.c:1: error: no luck" >&2; '
+        'echo "x.c:1: error: no luck" >&2; '
         'while test "$1" != -o; do shift; done; echo half > "$2"; exit 1'
     )
     cache = tmp_path / "cache"
@@ -77,18 +81,20 @@ def test_a_failed_compilation_leaves_nothing(tmp_path):
 
 def test_two_builds_at_once_agree(tmp_path):
     """Both find a whole program, whoever was first."""
-    built = []
+    fake, built = compiler_that(tmp_path, WRITES), []
+    arguments = {"cache": tmp_path / "cache", "compiler": fake}
     threads = [
-        threading.Thread(target=lambda: built.append(build_runner(cache=tmp_path)))
-        for _ in range(2)
+        threading.Thread(target=lambda: built.append(build_runner(**arguments)))
+        for _ in range(4)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(built) == 2
+    assert len(built) == 4
     assert len(set(built)) == 1
-    assert subprocess.run([built[0]], capture_output=True, check=False).returncode == 2
+    assert subprocess.run([built[0]], check=False).returncode == 2
+    assert list((tmp_path / "cache").iterdir()) == built[:1]
 
 
 def test_no_compiler_is_one_line(tmp_path):

@@ -108,7 +108,8 @@ def test_operators_add_up_to_about_the_run(start):
     answer = start(FLOAT, "--profile").answer
     profile = answer["op_profile"]
     assert answer["profile_error"] is None
-    assert sum("Convolution" in op["name"] for op in profile) >= 4
+    assert sum("Convolution" in op["name"] for op in profile) >= 3
+    assert len(profile) >= 6
     assert {op["type"] for op in profile} <= {"operator", "delegate_operator"}
     assert all(op["calls"] % answer["profile_runs"] == 0 for op in profile)
     total = sum(op["avg_ms"] for op in profile)
