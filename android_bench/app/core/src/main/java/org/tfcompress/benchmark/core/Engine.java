@@ -10,8 +10,8 @@ public interface Engine extends AutoCloseable {
   /** Reads the smallest output, which waits for a GPU that has only been given its work. */
   void await() throws Exception;
 
-  /** Reads all outputs as floats, in the file's order. */
-  List<float[]> outputs() throws Exception;
+  /** Reads all outputs in the file's order, as arrays of their own type; see {@link Tensors}. */
+  List<Object> outputs() throws Exception;
 
   @Override
   void close();

@@ -51,65 +51,18 @@ public final class Inputs {
       }
       return values;
     }
-    return typed(tensor, ByteBuffer.allocate(size * itemBytes(tensor)));
+    return Tensors.typed(tensor, ByteBuffer.allocate(size * Tensors.itemBytes(tensor)));
   }
 
   private static Object read(TensorInfo tensor, String path) throws IOException {
     byte[] content = Files.readAllBytes(new File(path).toPath());
-    int wanted = tensor.size() * itemBytes(tensor);
+    int wanted = tensor.size() * Tensors.itemBytes(tensor);
     if (content.length != wanted) {
       throw new IOException(
           "This file is not the input's size. Received: " + path + " of " + content.length
               + " bytes for " + tensor.name + " (" + tensor.type + "), which has " + wanted
               + ". Write the raw tensor.");
     }
-    return typed(tensor, ByteBuffer.wrap(content).order(ByteOrder.LITTLE_ENDIAN));
-  }
-
-  private static Object typed(TensorInfo tensor, ByteBuffer content) throws IOException {
-    int size = tensor.size();
-    switch (tensor.type) {
-      case "float32":
-        float[] floats = new float[size];
-        content.asFloatBuffer().get(floats);
-        return floats;
-      case "int32":
-        int[] ints = new int[size];
-        content.asIntBuffer().get(ints);
-        return ints;
-      case "int64":
-        long[] longs = new long[size];
-        content.asLongBuffer().get(longs);
-        return longs;
-      case "bool":
-        boolean[] flags = new boolean[size];
-        for (int i = 0; i < size; i++) {
-          flags[i] = content.get(i) != 0;
-        }
-        return flags;
-      default:
-        byte[] bytes = new byte[size];
-        content.get(bytes);
-        return bytes;
-    }
-  }
-
-  private static int itemBytes(TensorInfo tensor) throws IOException {
-    switch (tensor.type) {
-      case "float32":
-      case "int32":
-        return 4;
-      case "int64":
-        return 8;
-      case "int8":
-      case "uint8":
-      case "bool":
-        return 1;
-      default:
-        throw new IOException(
-            "The app cannot fill this input. Received: " + tensor.name + " of type "
-                + tensor.type + "; it can fill float32, int8, uint8, int32, int64 and bool."
-                + " Convert the model with float or int8 inputs.");
-    }
+    return Tensors.typed(tensor, ByteBuffer.wrap(content).order(ByteOrder.LITTLE_ENDIAN));
   }
 }

@@ -18,11 +18,19 @@ import org.tfcompress.modelfile.ModelFile;
  * </ol>
  */
 public final class Measurement {
+  private final File folder;
   private final Engine.Factory factory;
   private final Engine.Log log;
   private final Settling.Clock clock;
 
-  public Measurement(Engine.Factory factory, Engine.Log log, Settling.Clock clock) {
+  /**
+   * Prepares to measure.
+   *
+   * @param folder the app's own, where outputs may be written
+   */
+  public Measurement(
+      File folder, Engine.Factory factory, Engine.Log log, Settling.Clock clock) {
+    this.folder = folder;
     this.factory = factory;
     this.log = log;
     this.clock = clock;
@@ -53,8 +61,12 @@ public final class Measurement {
         return;
       }
       time(job, engine, gpu, record);
+      List<Object> outputs = engine.outputs();
+      if (job.options.outputFolder != null) {
+        record.written(Tensors.write(outputs, new File(folder, job.options.outputFolder)));
+      }
       if (gpu) {
-        compare(job, inputs, engine.outputs(), record);
+        compare(job, file, inputs, outputs, record);
       }
     }
   }
@@ -75,11 +87,16 @@ public final class Measurement {
     record.memory(Memory.peakBytes());
   }
 
-  private void compare(Job job, List<Object> inputs, List<float[]> outputs, RunRecord record)
+  private void compare(
+      Job job, ModelFile file, List<Object> inputs, List<Object> outputs, RunRecord record)
       throws Exception {
     try (Engine cpu = factory.open(job, Engine.Target.CPU, inputs)) {
       cpu.run();
-      record.compared(Agreement.of(cpu.outputs(), outputs, job.options.tolerance));
+      record.compared(
+          Agreement.of(
+              Tensors.floats(file.outputs, cpu.outputs()),
+              Tensors.floats(file.outputs, outputs),
+              job.options.tolerance));
     }
   }
 

@@ -18,7 +18,7 @@ public final class Options {
       Collections.unmodifiableList(
           Arrays.asList(
               "models", "delegate", "threads", "fp16", "warmup_runs", "min_runs", "max_seconds",
-              "tolerance", "inputs", "output"));
+              "tolerance", "inputs", "output", "output_folder"));
 
   /** Paths of .tflite files. */
   public final List<String> models;
@@ -44,6 +44,9 @@ public final class Options {
   /** Name of the record in the app's folder. */
   public final String output;
 
+  /** Where outputs are written as raw tensors, in the app's folder; null: nowhere. */
+  public final String outputFolder;
+
   private Options(Map<String, String> extras) {
     checkKnown(extras);
     models = items(extras, "models", "");
@@ -59,6 +62,7 @@ public final class Options {
     tolerance = number(extras, "tolerance", fp16 ? "0.05" : "0.01", 1e-9, 1, false);
     inputs = items(extras, "inputs", "");
     output = text(extras, "output", "record.json");
+    outputFolder = text(extras, "output_folder", null);
     check();
   }
 
@@ -82,6 +86,9 @@ public final class Options {
     }
     if (!output.matches("[A-Za-z0-9_][A-Za-z0-9._-]*\\.json")) {
       throw wrong("output", output, "a file name that ends in .json, without a folder");
+    }
+    if (outputFolder != null && !outputFolder.matches("[A-Za-z0-9_][A-Za-z0-9._-]*")) {
+      throw wrong("output_folder", outputFolder, "a name without a slash");
     }
   }
 

@@ -18,6 +18,7 @@ final class RunRecord {
   static final String RUNNER = "tfcompress-app";
 
   private final Map<String, Object> values = new LinkedHashMap<>();
+  private List<Map<String, Object>> outputs = new ArrayList<>();
 
   RunRecord(Job job, String libraryVersion) {
     values.put("schema", SCHEMA);
@@ -26,7 +27,8 @@ final class RunRecord {
     values.put("model", new File(job.model).getName());
     values.put("delegate_asked", job.delegate);
     values.put("num_threads", job.threads);
-    values.put("fp16", job.options.fp16 && job.delegate.equals("gpu"));
+    boolean half = job.options.fp16 && job.delegate.equals("gpu");
+    values.put("precision", half ? "fp16" : "fp32");
     values.put("warmup_runs", job.options.warmupRuns);
     values.put("delegate_applied", "none");
     values.put("delegated_ops", 0);
@@ -49,7 +51,8 @@ final class RunRecord {
   void describe(ModelFile file) {
     values.put("total_ops", file.numOperators);
     values.put("inputs", described(file.inputs));
-    values.put("outputs", described(file.outputs));
+    outputs = described(file.outputs);
+    values.put("outputs", outputs);
   }
 
   void initialised(Partition partition, double milliseconds) {
@@ -73,6 +76,12 @@ final class RunRecord {
     values.put("peak_memory_bytes", peakBytes > 0 ? peakBytes : null);
   }
 
+  void written(List<String> files) {
+    for (int i = 0; i < files.size(); i++) {
+      outputs.get(i).put("file", files.get(i));
+    }
+  }
+
   void compared(Agreement agreement) {
     values.put("agreement", agreement.toMap());
   }
@@ -85,8 +94,8 @@ final class RunRecord {
     return values;
   }
 
-  private static List<Object> described(List<TensorInfo> tensors) {
-    List<Object> list = new ArrayList<>();
+  private static List<Map<String, Object>> described(List<TensorInfo> tensors) {
+    List<Map<String, Object>> list = new ArrayList<>();
     for (TensorInfo tensor : tensors) {
       Map<String, Object> item = new LinkedHashMap<>();
       item.put("name", tensor.name);

@@ -1,7 +1,6 @@
 package org.tfcompress.benchmark.core;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 
@@ -12,7 +11,8 @@ final class FakeEngine implements Engine.Factory, Engine.Log {
   long now;
   RuntimeException alone; // what the GPU alone throws
   RuntimeException together; // what the GPU beside the CPU throws
-  float[] gpuOutput = {0.25f, 0.75f};
+  byte[] cpuOutput = {-128, 0, 64}; // 0, 0.5 and 0.75 by the file's scale
+  byte[] gpuOutput = cpuOutput;
   int open;
   int failAfter = Integer.MAX_VALUE;
 
@@ -64,10 +64,8 @@ final class FakeEngine implements Engine.Factory, Engine.Log {
     }
 
     @Override
-    public List<float[]> outputs() {
-      float[] cpu = {0.25f, 0.75f};
-      return target == Target.CPU
-          ? Collections.singletonList(cpu) : Arrays.asList(gpuOutput);
+    public List<Object> outputs() {
+      return Collections.singletonList(target == Target.CPU ? cpuOutput : gpuOutput);
     }
 
     @Override

@@ -1,5 +1,6 @@
 package org.tfcompress.benchmark.core;
 
+import static org.junit.Assert.assertArrayEquals;
 import static org.junit.Assert.assertEquals;
 import static org.junit.Assert.assertNull;
 import static org.junit.Assert.assertTrue;
@@ -35,8 +36,9 @@ public final class MeasurementTest {
     extras.put("models", model.toString());
     extras.put("delegate", delegate);
     extras.put("threads", "2");
+    extras.put("output_folder", "out");
     Job job = Job.of(Options.parse(extras)).get(0);
-    return new Measurement(fake, fake, () -> fake.now).run(job);
+    return new Measurement(folder.getRoot(), fake, fake, () -> fake.now).run(job);
   }
 
   private static double first(Map<String, Object> record) {
@@ -44,7 +46,7 @@ public final class MeasurementTest {
   }
 
   @Test
-  public void aCpuRunIsTimedWithoutReadingItsOutput() {
+  public void aCpuRunIsTimedWithoutReadingItsOutput() throws Exception {
     Map<String, Object> record = measure("cpu");
     assertNull(record.get("error"));
     assertEquals("tfcompress-app", record.get("runner"));
@@ -58,6 +60,10 @@ public final class MeasurementTest {
     assertTrue((int) record.get("total_ops") >= 9);
     assertTrue((long) record.get("peak_memory_bytes") > 1_000_000);
     assertEquals(Arrays.asList("open CPU 2", "close CPU"), fake.events);
+    Map<?, ?> output = (Map<?, ?>) ((List<?>) record.get("outputs")).get(0);
+    assertEquals("output_0.bin", output.get("file"));
+    Path written = folder.getRoot().toPath().resolve("out/output_0.bin");
+    assertArrayEquals(fake.cpuOutput, Files.readAllBytes(written));
     assertNull(record.get("agreement"));
   }
 
@@ -77,7 +83,7 @@ public final class MeasurementTest {
 
   @Test
   public void garbageOfTheGpuIsTimedButDoesNotAgree() {
-    fake.gpuOutput = new float[] {Float.NaN, 0};
+    fake.gpuOutput = new byte[] {-128, 0, 127};
     Map<String, Object> record = measure("gpu");
     assertEquals(false, ((Map<?, ?>) record.get("agreement")).get("agrees"));
     assertNull(record.get("error"));

@@ -64,6 +64,7 @@ public final class OptionsTest {
             Arrays.asList("max_seconds", "NaN", "number from 0.001"),
             Arrays.asList("max_seconds", "-1", "number from 0.001"),
             Arrays.asList("output", "../x.json", "without a folder"),
+            Arrays.asList("output_folder", "..", "without a slash"),
             Arrays.asList("output", "x.txt", "ends in .json"))) {
       IllegalArgumentException error =
           assertThrows(
