@@ -11,7 +11,9 @@ import pytest
 
 APP = pathlib.Path(__file__).parents[2] / "android_bench" / "app"
 RESOURCES = APP / "modelfile" / "src" / "test" / "resources"
-JARS = [pathlib.Path("/usr/share/java", name) for name in ("junit4.jar", "hamcrest.jar")]
+JARS = [
+    pathlib.Path("/usr/share/java", name) for name in ("junit4.jar", "hamcrest.jar")
+]
 
 needs_javac = pytest.mark.skipif(
     shutil.which("javac") is None,
@@ -35,8 +37,22 @@ def class_path(*parts: pathlib.Path) -> str:
 def compile_java(files, target: pathlib.Path, *classes: pathlib.Path) -> pathlib.Path:
     """Compile as the Gradle files do, and let no warning pass."""
     target.mkdir()
-    command = ["javac", "-Xlint:all", "-Werror", "--release", "11", "-encoding", "utf-8"]
-    command += ["-cp", class_path(target, *classes), "-d", str(target), *map(str, files)]
+    command = [
+        "javac",
+        "-Xlint:all",
+        "-Werror",
+        "--release",
+        "11",
+        "-encoding",
+        "utf-8",
+    ]
+    command += [
+        "-cp",
+        class_path(target, *classes),
+        "-d",
+        str(target),
+        *map(str, files),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=800)
     assert done.returncode == 0, done.stderr
     return target

@@ -44,8 +44,12 @@ def test_core_knows_nothing_of_android():
     """What runs here is what runs on the phone: no import outside the JDK and us."""
     for module in MODULES:
         for file in java.sources(module, "main"):
-            imports = re.findall(r"^import (?:static )?([\w.]+);", file.read_text(), re.M)
-            foreign = [i for i in imports if not i.startswith(("java.", "org.tfcompress."))]
+            imports = re.findall(
+                r"^import (?:static )?([\w.]+);", file.read_text(), re.M
+            )
+            foreign = [
+                i for i in imports if not i.startswith(("java.", "org.tfcompress."))
+            ]
             assert not foreign, file.name
 
 
@@ -68,12 +72,19 @@ def test_java_reads_what_python_reads():
 
 def test_java_and_python_settle_alike(classes, tmp_path):
     """The app stops by the rule of the host's backend."""
-    series = [[5, 5, 4, 4], [4] * 4, [99, 4, 4.05, 4, 4], [4], [1, 2, 3], [2, 2, 2, 2.041]]
+    series = [
+        [5, 5, 4, 4],
+        [4] * 4,
+        [99, 4, 4.05, 4, 4],
+        [4],
+        [1, 2, 3],
+        [2, 2, 2, 2.041],
+    ]
     program = tmp_path / "Settled.java"
     program.write_text(
         "public final class Settled { public static void main(String[] series) {"
         "for (String one : series) {"
-        "double[] samples = java.util.Arrays.stream(one.split(\",\"))"
+        'double[] samples = java.util.Arrays.stream(one.split(","))'
         ".mapToDouble(Double::parseDouble).toArray();"
         "System.out.println(org.tfcompress.benchmark.core.Settling.isSettled(samples));"
         "}}}"

@@ -112,7 +112,6 @@ def main() -> None:
         files.write_bytes(folder / "model.tflite", content)
     files.write_json(RESOURCES / "expected.json", record)
     Image.fromarray(raw[0][..., 0]).save(ASSETS / "picture.png")
-    print(len(content), "bytes", runner.input_names, pictures[0]["scores"])
 
 
 if __name__ == "__main__":
