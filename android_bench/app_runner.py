@@ -18,20 +18,21 @@ import pathlib
 import secrets
 import tempfile
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from android_bench import app_record
 from android_bench.app_install import PACKAGE, ensure_installed
 from android_bench.errors import RunnerError
 
 if TYPE_CHECKING:
+    from android_bench.backends import RunRequest
     from android_bench.transport import Transport
 
 COMPONENT = f"{PACKAGE}/.BenchmarkActivity"
 STORAGE = f"/sdcard/Android/data/{PACKAGE}/files"  # the app's external files folder
-GRACE_S = 120.0  # to start, to load a large file, to finish the last run
 DELEGATES = ("cpu", "gpu")
 
+_PRECISIONS = {None: "default", True: "fp16", False: "fp32"}
 _GONE, _LATE = 3, 4
 # Looks once a second: a look costs the device two short processes.  The record comes
 # before the app's end, so it is looked at once more when the app is gone.
@@ -48,44 +49,13 @@ exit {_LATE}
 """
 
 
-class Request(Protocol):
-    """What to measure, and how; `RunRequest` of the backends is one."""
-
-    @property
-    def model(self) -> pathlib.Path:
-        """The .tflite file."""
-
-    @property
-    def delegate(self) -> str:
-        """One of `DELEGATES`."""
-
-    @property
-    def num_threads(self) -> int:
-        """Threads on the CPU."""
-
-    @property
-    def fp16(self) -> bool:
-        """Whether the GPU may compute in 16-bit floats."""
-
-    @property
-    def warmup_runs(self) -> int:
-        """Runs before the first one that counts."""
-
-    @property
-    def min_runs(self) -> int:
-        """Runs that count, at least."""
-
-    @property
-    def max_seconds(self) -> float:
-        """When to stop although the median still moves."""
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AppAnswer:
     """What the app measured.
 
     Args:
         content: One run as JSON, for `parse.read_native`.
+        argv: The command that started it.
         about: The app's and the device's own words: version, SoC, thermal status.
         agreement: The GPU's output against the CPU's, as the app found it; None on
             the CPU.
@@ -93,6 +63,7 @@ class AppAnswer:
     """
 
     content: bytes
+    argv: tuple[str, ...]
     about: Mapping[str, Any]
     agreement: Mapping[str, Any] | None
     outputs: tuple[pathlib.Path, ...] = ()
@@ -100,7 +71,7 @@ class AppAnswer:
 
 def run_app(
     transport: Transport,
-    request: Request,
+    request: RunRequest,
     *,
     apk: pathlib.Path | None = None,
     output_folder: pathlib.Path | None = None,
@@ -117,7 +88,7 @@ def run_app(
         apk: The app's build; None: the one that is installed.
         output_folder: Where to put the model's outputs as raw tensors.
         storage: The app's external files folder on the device.
-        timeout_s: How long the app may take; by default what the settings allow.
+        timeout_s: How long the app may take; by default as the request says.
 
     Raises:
         RunnerError: If the app is missing, cannot start, crashes, hangs, or could not
@@ -133,9 +104,9 @@ def run_app(
         )
     ensure_installed(transport, apk)
     run = _Run(transport, request, storage, keep_outputs=output_folder is not None)
-    limit_s = timeout_s or GRACE_S + 3 * request.max_seconds
+    limit_s = timeout_s or request.timeout_s
     try:
-        run.start()
+        argv = run.start()
         record = run.wait(limit_s)
         outputs = run.pull_outputs(record, output_folder)
     finally:
@@ -146,6 +117,7 @@ def run_app(
     }  # not the name it had there
     return AppAnswer(
         content=json.dumps(run_record).encode(),
+        argv=tuple(argv),
         about=record.about,
         agreement=record.run.get("agreement"),
         outputs=outputs,
@@ -158,7 +130,7 @@ class _Run:
     def __init__(
         self,
         transport: Transport,
-        request: Request,
+        request: RunRequest,
         storage: str,
         *,
         keep_outputs: bool,
@@ -169,8 +141,8 @@ class _Run:
         self._outputs = f"outputs-{token}" if keep_outputs else None
         self._storage = storage
 
-    def start(self) -> None:
-        """Push the model, wake the screen, start the activity."""
+    def start(self) -> list[str]:
+        """Push the model, wake the screen, start the activity; return the command."""
         transport = self._transport
         model = transport.push(self._request.model, _name(self._request.model))
         # An app may read what lies in the shell's folder, if everybody may.
@@ -189,6 +161,7 @@ class _Run:
                 f"{transport.serial}. Unlock the screen; if it repeats, install the "
                 "app again."
             )
+        return command
 
     def wait(self, limit_s: float) -> app_record.AppRecord:
         """Wait for the record on the device, and read it."""
@@ -233,10 +206,10 @@ class _Run:
             "models": model,
             "delegate": request.delegate,
             "threads": str(request.num_threads),
-            "fp16": str(request.fp16).lower(),
+            "precision": _PRECISIONS[request.fp16],
             "warmup_runs": str(request.warmup_runs),
             "min_runs": str(request.min_runs),
-            "max_seconds": str(request.max_seconds),
+            "max_seconds": f"{request.max_seconds:g}",
             "output": self._record,
         }
         return options | ({"output_folder": self._outputs} if self._outputs else {})

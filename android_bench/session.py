@@ -134,7 +134,7 @@ class Session:
 
     def _look(self, started: dt.datetime) -> Surroundings:
         transport = self._target.transport
-        if self._config.pin:
+        if self._config.pin and getattr(self._target.backend, "pins", True):
             self._cores = device_state.big_cores(transport)
         self._before = device_state.state(transport)
         return Surroundings(

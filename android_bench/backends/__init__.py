@@ -6,6 +6,7 @@
 | ``native`` | our C program with LiteRT's C library | host, device | CPU, GPU | yes |
 | ``classic`` | the classic ``benchmark_model`` | host, device | CPU, GPU, NNAPI | no |
 | ``litert`` | LiteRT's ``benchmark_model`` | host, device | CPU, GPU | no |
+| ``app`` | our Android app | device | CPU, GPU | yes |
 | ``litert-benchmark`` | the package's script | host | CPU | no |
 
 `benchmark` measures a file on this computer in one call; `android_bench.session`
@@ -14,6 +15,7 @@ measures several files on targets.
 
 from __future__ import annotations
 
+from android_bench.backends.app import AppBackend
 from android_bench.backends.base import (
     Answer,
     Backend,
@@ -33,6 +35,7 @@ from android_bench.backends.native import NativeBackend
 __all__ = [
     "BACKENDS",
     "Answer",
+    "AppBackend",
     "Backend",
     "ClassicBackend",
     "LiteRtBackend",

@@ -40,7 +40,12 @@ def run_record(**changes):
         "op_profile": [],
         "inputs": [],
         "outputs": [{"name": "y", "type": "int8", "shape": [1, 3]}],
-        "agreement": {"agrees": True, "difference": 0.01, "tolerance": 0.05},
+        "agreement": {
+            "reference": "cpu",
+            "error": 0.01,
+            "tolerance": 0.02,
+            "problem": "",
+        },
         "error": None,
     } | changes
 
@@ -65,6 +70,9 @@ class FakePhone:
     Args:
         record: What the app leaves behind; bytes as they are, None: nothing.
         waits: Exit code of waiting: 0 there, 3 the app is gone, 4 too late.
+
+    Attributes:
+        outputs: Files that the app writes to its folder of outputs.
     """
 
     serial, where = "PHONE1", "device"
@@ -76,6 +84,7 @@ class FakePhone:
         self.record, self.waits = record, waits
         self.answers = {}  # first words of a command -> Result
         self.options = {}
+        self.outputs = {}
 
     def install(self, content):
         self.files["/data/app/base.apk"] = content
@@ -149,8 +158,13 @@ class FakePhone:
             content = json.dumps(content).encode()
         if content is not None:
             self.files[f"{STORAGE}/{self.options['output']}"] = content
+        for name, output in self.outputs.items():
+            folder = f"{STORAGE}/{self.options.get('output_folder')}"
+            self.files[f"{folder}/{name}"] = output
         return Result(stdout="Starting: Intent { ... }\nStatus: ok\n")
 
     def _wait(self, argv):
+        if "wait" not in argv:  # a look at the device: one fast core, one slow
+            return Result(stdout="0=1000\n1=2000\ntaskset\n")
         assert argv[-2] == f"{STORAGE}/{self.options['output']}"
         return Result(self.waits)

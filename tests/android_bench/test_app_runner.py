@@ -1,8 +1,8 @@
+import dataclasses
 import json
 import pathlib
 import re
 import subprocess
-import types
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 from android_bench import app_record, app_runner
 from android_bench.app_install import PACKAGE, ensure_installed
 from android_bench.app_runner import STORAGE, run_app
+from android_bench.backends import AppBackend, RunRequest
 from android_bench.errors import BenchmarkError, DeviceError, ParseError, RunnerError
+from android_bench.session import Session, Target
+from android_bench.variants import SessionConfig
 from tests.android_bench.fake_phone import FakePhone, Result, record, run_record
 
 
@@ -19,7 +22,7 @@ from tests.android_bench.fake_phone import FakePhone, Result, record, run_record
 def request_(tmp_path):
     model = tmp_path / "my model, v2.tflite"
     model.write_bytes(b"\0\0\0\0TFL3 and weights")
-    return types.SimpleNamespace(
+    return RunRequest(
         model=model,
         delegate="gpu",
         num_threads=2,
@@ -44,7 +47,7 @@ def test_a_run_comes_back_as_the_native_runners_answer(phone, request_):
     assert run == run_record(model="my model, v2.tflite")
     assert answer.about["device"]["soc"] == "X1"
     assert "runs" not in answer.about
-    assert answer.agreement["difference"] == 0.01
+    assert answer.agreement["error"] == 0.01
     assert answer.outputs == ()
 
 
@@ -60,7 +63,7 @@ def test_the_app_gets_every_option_as_text(phone, request_):
     assert phone.options == {
         "delegate": "gpu",
         "threads": "2",
-        "fp16": "true",
+        "precision": "fp16",
         "warmup_runs": "5",
         "min_runs": "20",
         "max_seconds": "2.5",
@@ -84,24 +87,16 @@ def test_each_start_has_its_own_record_and_waits_long_enough(phone, request_):
         run_app(phone, request_)
         names.add(phone.options["output"])
     assert len(names) == 2
-    ((argv, timeout_s), *_) = [call for call in phone.calls if call[0][0] == "sh"]
-    assert int(argv[-1]) == 127  # two minutes, and three times the measurement
-    assert timeout_s > 127
+    ((argv, timeout_s), *_) = [call for call in phone.calls if "wait" in call[0]]
+    assert int(argv[-1]) == int(request_.timeout_s)
+    assert timeout_s > request_.timeout_s
 
 
 def test_outputs_are_pulled_on_request(phone, request_, tmp_path):
     """They come in the model's order, under names that cannot leave the folder."""
     files = [{"file": "output_0.bin"}, {"file": "../evil"}, {"file": "output_1.bin"}]
     phone.record = record(run_record(outputs=files))
-    original = phone._wait
-
-    def wait(argv):
-        for number in (0, 1):
-            folder = f"{STORAGE}/{phone.options['output_folder']}"
-            phone.files[f"{folder}/output_{number}.bin"] = bytes([number])
-        return original(argv)
-
-    phone._wait = wait
+    phone.outputs = {"output_0.bin": b"\0", "output_1.bin": b"\1"}
     answer = run_app(phone, request_, output_folder=tmp_path / "out")
     assert [file.read_bytes() for file in answer.outputs] == [b"\0", b"\1"]
     (removed,) = phone.words("rm")
@@ -111,7 +106,7 @@ def test_outputs_are_pulled_on_request(phone, request_, tmp_path):
 @pytest.mark.parametrize(
     ("waits", "log", "reason"),
     [
-        (4, "", "no record after 127.5 s"),
+        (4, "", "no record after 130 s"),
         (3, "", "the app has ended."),
         (
             3,
@@ -199,14 +194,14 @@ def test_a_cut_record_is_never_read(data):
 
 
 def test_a_delegate_that_the_app_lacks_is_refused_at_once(phone, request_):
-    request_.delegate = "nnapi"
+    request_ = dataclasses.replace(request_, delegate="nnapi")
     with pytest.raises(RunnerError, match="delegate='nnapi'; it has cpu and gpu"):
         run_app(phone, request_)
     assert not phone.calls
 
 
 def test_a_missing_model_is_refused_by_name(phone, request_):
-    request_.model = pathlib.Path("gone.tflite")
+    request_ = dataclasses.replace(request_, model=pathlib.Path("gone.tflite"))
     with pytest.raises(RunnerError, match=r"Received: gone\.tflite"):
         run_app(phone, request_)
 
@@ -281,3 +276,62 @@ def test_waiting_on_the_device(tmp_path, alive, content, code):
         timeout=60,
     )
     assert done.returncode == code
+
+
+def test_the_app_is_a_backend_like_the_others(phone, request_):
+    """Figures, delegation and outputs reach the session as those of any runner."""
+    files = [{"name": "y", "type": "int8", "shape": [1, 3], "file": "output_0.bin"}]
+    phone.record = record(run_record(outputs=files))
+    phone.outputs = {"output_0.bin": b"abc"}
+    request_ = dataclasses.replace(request_, write_outputs=True)
+    answer = AppBackend().measure(phone, request_)
+    assert answer.parsed.samples_ms == (2, 3.5, 3)
+    assert answer.parsed.taken.delegated_ops == 7
+    assert answer.parsed.taken.refused_ops == ("TOPK_V2: no",)
+    assert answer.outputs == {"output_0.bin": b"abc"}
+    assert answer.argv[:2] == ("am", "start")
+    assert answer.notes == ()
+
+
+def test_a_gpu_that_answers_otherwise_does_not_count(phone, request_):
+    """The app's own comparison, after the time was taken, is a note of the answer."""
+    agreement = {
+        "reference": "cpu",
+        "error": None,
+        "tolerance": 0.02,
+        "problem": "NaN!",
+    }
+    phone.record = record(run_record(agreement=agreement))
+    answer = AppBackend().measure(phone, request_)
+    assert answer.notes == ("in the app, NaN!",)
+
+
+def test_the_default_precision_is_the_devices(phone, request_):
+    run_app(phone, dataclasses.replace(request_, fp16=None))
+    assert phone.options["precision"] == "default"
+
+
+def test_a_session_measures_with_the_app(request_):
+    """Two files, both delegates, outputs compared, and no core is claimed."""
+    phone = FakePhone()
+    phone.install(b"the app")
+    files = [{"name": "y", "type": "int8", "shape": [1, 3], "file": "output_0.bin"}]
+    phone.record = record(
+        run_record(
+            outputs=files, delegate_applied="full", delegated_ops=9, refused_ops=[]
+        )
+    )
+    phone.outputs = {"output_0.bin": bytes([1, 2, 3])}
+    config = SessionConfig(
+        models=(request_.model,), delegates=("cpu", "gpu"), rounds=2, cool_down_s=0.0
+    )
+    result = Session(Target(transport=phone, backend=AppBackend()), config).run()
+    assert not result.failures
+    cpu, gpu = result.records
+    assert cpu.backend == gpu.backend == "app"
+    assert cpu.num_runs == 6
+    assert gpu.counts
+    assert gpu.delegation.applied == "full"
+    assert gpu.agreement.problem == ""
+    assert cpu.conditions.pinned_cores == ()
+    assert not phone.words("taskset")

@@ -51,9 +51,9 @@ internal class LiteRtEngines : Engine.Factory {
     }
 
     private fun precision(job: Job): CompiledModel.GpuOptions.Precision =
-        if (job.options.fp16) {
-            CompiledModel.GpuOptions.Precision.FP16
-        } else {
-            CompiledModel.GpuOptions.Precision.FP32
+        when (job.options.precision) {
+            "fp16" -> CompiledModel.GpuOptions.Precision.FP16
+            "fp32" -> CompiledModel.GpuOptions.Precision.FP32
+            else -> CompiledModel.GpuOptions.Precision.DEFAULT
         }
 }

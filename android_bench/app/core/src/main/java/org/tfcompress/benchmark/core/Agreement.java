@@ -2,76 +2,105 @@ package org.tfcompress.benchmark.core;
 
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 
 /**
  * Whether a delegate's outputs are the CPU's: a GPU can return garbage without an error.
  *
- * <p>For each output, the largest difference is taken as a share of the CPU's largest absolute
- * value; the worst output counts.
+ * <p>The error is the largest difference over the range of the CPU's output (over its largest
+ * value, for a single number), and the worst output counts: the rule of the host's {@code
+ * android_bench.agreement}.
  */
 public final class Agreement {
-  public final boolean agrees;
-
-  /** Largest difference over the CPU's largest value; 1 where an output is no number. */
-  public final double difference;
+  /** Null if the outputs cannot be compared. */
+  public final Double error;
 
   public final double tolerance;
 
-  /** False if the CPU's outputs are all alike: equal outputs then prove nothing. */
-  public final boolean telling;
+  /** Why they do not agree; empty: they do. */
+  public final String problem;
 
-  private Agreement(double difference, double tolerance, boolean telling) {
-    this.difference = difference;
+  private Agreement(Double error, double tolerance, String problem) {
+    this.error = error;
     this.tolerance = tolerance;
-    this.telling = telling;
-    this.agrees = difference <= tolerance;
+    this.problem = problem;
   }
 
   /** Compares outputs, which both come in the file's order. */
   public static Agreement of(List<float[]> cpu, List<float[]> other, double tolerance) {
-    double worst = cpu.size() == other.size() ? 0 : 1;
-    boolean telling = false;
-    for (int i = 0; i < Math.min(cpu.size(), other.size()); i++) {
-      worst = Math.max(worst, difference(cpu.get(i), other.get(i)));
-      telling |= varies(cpu.get(i));
+    double worst = 0;
+    for (int i = 0; i < cpu.size(); i++) {
+      String problem = problem(cpu.get(i), other.get(i));
+      if (!problem.isEmpty()) {
+        return new Agreement(null, tolerance, "output " + i + " " + problem);
+      }
+      worst = Math.max(worst, largest(cpu.get(i), other.get(i)) / span(cpu.get(i)));
     }
-    return new Agreement(worst, tolerance, telling);
+    String problem =
+        worst <= tolerance ? "" : String.format(
+            Locale.ROOT, "outputs differ by %.3g of their range, over %s", worst, tolerance);
+    return new Agreement(worst, tolerance, problem);
   }
 
-  /** Returns JSON values. */
+  /** Returns JSON values, under the names of the host's record. */
   public Map<String, Object> toMap() {
     Map<String, Object> map = new LinkedHashMap<>();
-    map.put("agrees", agrees);
-    map.put("difference", difference);
+    map.put("reference", "cpu");
+    map.put("error", error);
     map.put("tolerance", tolerance);
-    map.put("telling", telling);
+    map.put("problem", problem);
     return map;
   }
 
-  private static double difference(float[] cpu, float[] other) {
-    if (cpu.length != other.length) {
-      return 1;
+  private static String problem(float[] cpu, float[] other) {
+    if (cpu.length != other.length || cpu.length == 0) {
+      return "has " + other.length + " values, the CPU's " + cpu.length;
     }
-    double largest = 0;
-    double peak = 0;
-    for (int i = 0; i < cpu.length; i++) {
-      double apart = Math.abs((double) cpu[i] - other[i]);
-      if (Float.isNaN(cpu[i]) || Float.isInfinite(cpu[i]) || !(apart < Double.MAX_VALUE)) {
-        return 1;
-      }
-      largest = Math.max(largest, apart);
-      peak = Math.max(peak, Math.abs((double) cpu[i]));
+    if (!finite(cpu)) {
+      return "is not finite on the CPU";
     }
-    return largest == 0 ? 0 : peak == 0 ? 1 : largest / peak;
+    if (!finite(other)) {
+      return "is not finite";
+    }
+    if (span(cpu) <= 1e-6 * Math.max(peak(cpu), 1e-30)) {
+      return "is constant on the CPU, so that agreement would prove nothing";
+    }
+    return "";
   }
 
-  private static boolean varies(float[] values) {
+  private static boolean finite(float[] values) {
     for (float value : values) {
-      if (Math.abs(value - values[0]) > 1e-6f * Math.abs(values[0])) {
-        return true;
+      if (Float.isNaN(value) || Float.isInfinite(value)) {
+        return false;
       }
     }
-    return false;
+    return true;
+  }
+
+  private static double peak(float[] values) {
+    double peak = 0;
+    for (float value : values) {
+      peak = Math.max(peak, Math.abs((double) value));
+    }
+    return peak;
+  }
+
+  private static double span(float[] values) {
+    double low = values[0];
+    double high = values[0];
+    for (float value : values) {
+      low = Math.min(low, value);
+      high = Math.max(high, value);
+    }
+    return values.length > 1 ? high - low : Math.abs(high);
+  }
+
+  private static double largest(float[] cpu, float[] other) {
+    double largest = 0;
+    for (int i = 0; i < cpu.length; i++) {
+      largest = Math.max(largest, Math.abs((double) cpu[i] - other[i]));
+    }
+    return largest;
   }
 }

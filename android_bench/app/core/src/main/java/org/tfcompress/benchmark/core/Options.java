@@ -17,7 +17,7 @@ public final class Options {
   public static final List<String> KEYS =
       Collections.unmodifiableList(
           Arrays.asList(
-              "models", "delegate", "threads", "fp16", "warmup_runs", "min_runs", "max_seconds",
+              "models", "delegate", "threads", "precision", "warmup_runs", "min_runs", "max_seconds",
               "tolerance", "inputs", "output", "output_folder"));
 
   /** Paths of .tflite files. */
@@ -28,14 +28,14 @@ public final class Options {
 
   public final List<Integer> threads;
 
-  /** Whether the GPU may compute in 16-bit floats. */
-  public final boolean fp16;
+  /** Of the GPU's floats: {@code fp16}, {@code fp32}, or the device's {@code default}. */
+  public final String precision;
 
   public final int warmupRuns;
   public final int minRuns;
   public final double maxSeconds;
 
-  /** Largest difference of an output from the CPU's, as a share of the CPU's largest value. */
+  /** Largest difference of an output from the CPU's, as a share of the CPU's range. */
   public final double tolerance;
 
   /** Raw input tensors in the model's order; empty: noise. */
@@ -55,11 +55,11 @@ public final class Options {
     for (String item : items(extras, "threads", "1")) {
       threads.add((int) number("threads", item, 1, 64, true));
     }
-    fp16 = bool(extras, "fp16");
+    precision = text(extras, "precision", "default");
     warmupRuns = (int) number(extras, "warmup_runs", "10", 0, 1_000_000, true);
     minRuns = (int) number(extras, "min_runs", "50", 1, 1_000_000, true);
     maxSeconds = number(extras, "max_seconds", "10", 1e-3, 3600, false);
-    tolerance = number(extras, "tolerance", fp16 ? "0.05" : "0.01", 1e-9, 1, false);
+    tolerance = number(extras, "tolerance", "0.02", 1e-9, 1, false);
     inputs = items(extras, "inputs", "");
     output = text(extras, "output", "record.json");
     outputFolder = text(extras, "output_folder", null);
@@ -83,6 +83,9 @@ public final class Options {
       if (!delegate.equals("cpu") && !delegate.equals("gpu")) {
         throw wrong("delegate", delegate, "cpu, gpu or cpu,gpu");
       }
+    }
+    if (!Arrays.asList("default", "fp16", "fp32").contains(precision)) {
+      throw wrong("precision", precision, "default, fp16 or fp32");
     }
     if (!output.matches("[A-Za-z0-9_][A-Za-z0-9._-]*\\.json")) {
       throw wrong("output", output, "a file name that ends in .json, without a folder");
@@ -115,14 +118,6 @@ public final class Options {
       }
     }
     return Collections.unmodifiableList(items);
-  }
-
-  private static boolean bool(Map<String, String> extras, String key) {
-    String value = text(extras, key, "false");
-    if (!value.equals("true") && !value.equals("false")) {
-      throw wrong(key, value, "true or false");
-    }
-    return value.equals("true");
   }
 
   private static double number(

@@ -27,8 +27,7 @@ final class RunRecord {
     values.put("model", new File(job.model).getName());
     values.put("delegate_asked", job.delegate);
     values.put("num_threads", job.threads);
-    boolean half = job.options.fp16 && job.delegate.equals("gpu");
-    values.put("precision", half ? "fp16" : "fp32");
+    values.put("precision", job.delegate.equals("gpu") ? job.options.precision : "fp32");
     values.put("warmup_runs", job.options.warmupRuns);
     values.put("delegate_applied", "none");
     values.put("delegated_ops", 0);

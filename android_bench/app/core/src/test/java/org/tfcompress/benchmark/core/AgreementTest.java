@@ -1,7 +1,7 @@
 package org.tfcompress.benchmark.core;
 
 import static org.junit.Assert.assertEquals;
-import static org.junit.Assert.assertFalse;
+import static org.junit.Assert.assertNull;
 import static org.junit.Assert.assertTrue;
 
 import java.util.Arrays;
@@ -11,48 +11,56 @@ import org.junit.Test;
 
 public final class AgreementTest {
   private static final List<float[]> CPU =
-      Arrays.asList(new float[] {0, 2, -4}, new float[] {1, 0.5f});
+      Arrays.asList(new float[] {0, 2, -2}, new float[] {1, 0.5f});
+
+  private static Agreement compare(float... first) {
+    return Agreement.of(CPU, Arrays.asList(first, CPU.get(1)), 0.02);
+  }
 
   @Test
-  public void theWorstOutputCountsAsAShareOfTheLargestValue() {
-    List<float[]> other = Arrays.asList(new float[] {0.2f, 2, -4}, new float[] {1, 0.4f});
+  public void theWorstOutputCountsAsAShareOfItsRange() {
+    List<float[]> other = Arrays.asList(new float[] {0.2f, 2, -2}, new float[] {1, 0.45f});
     Agreement agreement = Agreement.of(CPU, other, 0.06);
-    assertEquals(0.1, agreement.difference, 1e-6); // 0.1 of 1, not 0.2 of 4
-    assertFalse(agreement.agrees);
-    assertTrue(Agreement.of(CPU, other, 0.11).agrees);
-    assertTrue(agreement.telling);
+    assertEquals(0.1, agreement.error, 1e-6); // 0.05 of 0.5, not 0.2 of 4
+    assertEquals("outputs differ by 0.100 of their range, over 0.06", agreement.problem);
+    assertEquals("", Agreement.of(CPU, other, 0.11).problem);
   }
 
   @Test
   public void garbageNeverAgrees() {
-    for (float value : new float[] {Float.NaN, Float.POSITIVE_INFINITY, 1e30f}) {
-      List<float[]> other = Arrays.asList(new float[] {0, value, -4}, CPU.get(1));
-      assertFalse(Agreement.of(CPU, other, 0.99).agrees);
-    }
-    List<float[]> zeros = Arrays.asList(new float[3], new float[2]);
-    assertFalse(Agreement.of(CPU, zeros, 0.5).agrees);
-    assertFalse(Agreement.of(zeros, CPU, 0.5).agrees);
+    assertEquals("output 0 is not finite", compare(0, Float.NaN, -2).problem);
+    assertEquals("output 0 is not finite", compare(0, 2, Float.NEGATIVE_INFINITY).problem);
+    assertNull(compare(0, Float.NaN, -2).error);
+    assertTrue(compare(0, 0, 0).problem.startsWith("outputs differ by 0.5"));
+    assertTrue(compare(1e30f, 2, -2).problem.startsWith("outputs differ by 2.5"));
   }
 
   @Test
   public void anotherShapeNeverAgrees() {
-    assertFalse(Agreement.of(CPU, CPU.subList(0, 1), 0.5).agrees);
-    List<float[]> shorter = Arrays.asList(new float[2], CPU.get(1));
-    assertFalse(Agreement.of(CPU, shorter, 0.5).agrees);
+    assertEquals("output 0 has 2 values, the CPU's 3", compare(0, 2).problem);
+    List<float[]> none = Collections.singletonList(new float[0]);
+    assertEquals("output 0 has 0 values, the CPU's 0", Agreement.of(none, none, 0.02).problem);
   }
 
   @Test
   public void equalOutputsOfOneValueProveNothing() {
     List<float[]> uniform = Collections.singletonList(new float[] {0.1f, 0.1f, 0.1f});
-    Agreement agreement = Agreement.of(uniform, uniform, 0.01);
-    assertTrue(agreement.agrees);
-    assertFalse(agreement.telling);
+    assertTrue(Agreement.of(uniform, uniform, 0.02).problem.contains("would prove nothing"));
+    List<float[]> zero = Collections.singletonList(new float[] {0});
+    assertTrue(Agreement.of(zero, zero, 0.02).problem.contains("would prove nothing"));
   }
 
   @Test
-  public void theRecordHoldsAllOfIt() {
+  public void aSingleNumberIsComparedByItsSize() {
+    List<float[]> cpu = Collections.singletonList(new float[] {-4});
+    List<float[]> other = Collections.singletonList(new float[] {-4.04f});
+    assertEquals(0.01, Agreement.of(cpu, other, 0.02).error, 1e-6);
+  }
+
+  @Test
+  public void theRecordHasTheHostsNames() {
     assertEquals(
-        "{agrees=true, difference=0.0, tolerance=0.01, telling=true}",
-        Agreement.of(CPU, CPU, 0.01).toMap().toString());
+        "{reference=cpu, error=0.0, tolerance=0.02, problem=}",
+        Agreement.of(CPU, CPU, 0.02).toMap().toString());
   }
 }

@@ -1,7 +1,6 @@
 package org.tfcompress.benchmark.core;
 
 import static org.junit.Assert.assertEquals;
-import static org.junit.Assert.assertFalse;
 import static org.junit.Assert.assertThrows;
 import static org.junit.Assert.assertTrue;
 
@@ -27,18 +26,18 @@ public final class OptionsTest {
     assertEquals(Collections.singletonList("/data/local/tmp/a.tflite"), options.models);
     assertEquals(Collections.singletonList("cpu"), options.delegates);
     assertEquals(Collections.singletonList(1), options.threads);
-    assertFalse(options.fp16);
+    assertEquals("default", options.precision);
     assertEquals(10, options.warmupRuns);
     assertEquals(50, options.minRuns);
     assertEquals(10, options.maxSeconds, 0);
-    assertEquals(0.01, options.tolerance, 0);
+    assertEquals(0.02, options.tolerance, 0);
     assertEquals("record.json", options.output);
   }
 
   @Test
   public void eachCombinationIsAJobAndTheGpuHasNoThreads() {
     Options options = parse(
-        "models", "a.tflite, b.tflite", "delegate", "cpu,gpu", "threads", "1,4", "fp16", "true",
+        "models", "a.tflite, b.tflite", "delegate", "cpu,gpu", "threads", "1,4", "precision", "fp16",
         "warmup_runs", "0", "min_runs", "7", "max_seconds", "2.5", "output", "r-1.json");
     List<Job> jobs = Job.of(options);
     StringBuilder text = new StringBuilder();
@@ -48,7 +47,7 @@ public final class OptionsTest {
     assertEquals(
         "a.tflite cpu1, a.tflite cpu4, a.tflite gpu1, b.tflite cpu1, b.tflite cpu4, b.tflite gpu1, ",
         text.toString());
-    assertEquals(0.05, options.tolerance, 0); // 16 bits agree less
+    assertEquals("fp16", options.precision);
   }
 
   @Test
@@ -58,7 +57,7 @@ public final class OptionsTest {
             Arrays.asList("delegate", "nnapi", "cpu, gpu or cpu,gpu"),
             Arrays.asList("threads", "0", "whole number from 1.0 to 64.0"),
             Arrays.asList("threads", "two", "whole number"),
-            Arrays.asList("fp16", "yes", "true or false"),
+            Arrays.asList("precision", "half", "default, fp16 or fp32"),
             Arrays.asList("min_runs", "0", "from 1.0"),
             Arrays.asList("min_runs", "1e3", "whole number"),
             Arrays.asList("max_seconds", "NaN", "number from 0.001"),
