@@ -30,6 +30,13 @@ def sources(module: str, kind: str) -> list[pathlib.Path]:
     return sorted((APP / module / "src" / kind / "java").rglob("*.java"))
 
 
+def program(name: str) -> str:
+    """Return the whole path of a program, for a PATH of its own."""
+    found = shutil.which(name)
+    assert found
+    return found
+
+
 def class_path(*parts: pathlib.Path) -> str:
     return os.pathsep.join(map(str, parts))
 

@@ -52,5 +52,14 @@ def compile_kotlin(target: pathlib.Path, *classes: pathlib.Path) -> pathlib.Path
     return target
 
 
+def compiled(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Compile everything into a folder; return the folders of classes."""
+    classes: list[pathlib.Path] = []
+    for module in ("modelfile", "core"):
+        files = java.sources(module, "main")
+        classes.append(java.compile_java(files, folder / module, *classes))
+    return [compile_kotlin(folder / "apps", *classes), *classes]
+
+
 def runtime() -> pathlib.Path:
     return home() / "lib" / "kotlin-stdlib.jar"

@@ -23,11 +23,7 @@ CPU."""
 
 @pytest.fixture(scope="session")
 def classes(tmp_path_factory):
-    folder, compiled = tmp_path_factory.mktemp("kotlin"), []
-    for module in ("modelfile", "core"):
-        files = java.sources(module, "main")
-        compiled.append(java.compile_java(files, folder / module, *compiled))
-    return [kotlin.compile_kotlin(folder / "apps", *compiled), *compiled]
+    return kotlin.compiled(tmp_path_factory.mktemp("kotlin"))
 
 
 @pytest.fixture

@@ -24,6 +24,8 @@ fun main(arguments: Array<String>) {
     Context.folder = File(arguments[1])
     Runtime.gpuRefuses = pairs["stub.refuses"]
     Runtime.gpuIsWrong = "stub.wrong" in pairs
+    Runtime.hangs = "stub.hangs" in pairs
+    Runtime.crashes = "stub.crashes" in pairs
     val activity: Activity = if (arguments[0] == "example") MainActivity() else BenchmarkActivity()
     activity.intent = Intent(if (extras.isEmpty()) null else Bundle(extras))
     val create = activity.javaClass.getDeclaredMethod("onCreate", Bundle::class.java)
