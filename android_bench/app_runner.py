@@ -215,11 +215,14 @@ class _Run:
         return options | ({"output_folder": self._outputs} if self._outputs else {})
 
     def _reason(self, code: int, limit_s: float) -> str:
+        shell = self._transport.shell
+        if shell(["ls", self._storage]).exit_code:
+            return f"the shell of this device may not read {self._storage}"
         if code == _LATE:
             return f"no record after {limit_s:g} s"
         if code != _GONE:
             return f"waiting for it ended with code {code}"
-        log = self._transport.shell(["logcat", "-d", "-b", "crash", "-v", "raw"])
+        log = shell(["logcat", "-d", "-b", "crash", "-v", "raw"])
         return f"the app has ended{app_record.crash(log.stdout)}"
 
     def _pulled(self, remote: str) -> bytes:

@@ -9,6 +9,7 @@ import pathlib
 
 from android_bench.app_install import PACKAGE
 from android_bench.app_runner import COMPONENT, STORAGE
+from android_bench.backends import RunRequest
 from android_bench.errors import RunnerError
 
 
@@ -17,6 +18,21 @@ class Result:
     exit_code: int = 0
     stdout: str = ""
     stderr: str = ""
+
+
+def app_request(folder):
+    """A request for a file whose name no shell should see."""
+    model = folder / "my model, v2.tflite"
+    model.write_bytes(b"\0\0\0\0TFL3 and weights")
+    return RunRequest(
+        model=model,
+        delegate="gpu",
+        num_threads=2,
+        fp16=True,
+        warmup_runs=5,
+        min_runs=20,
+        max_seconds=2.5,
+    )
 
 
 def run_record(**changes):

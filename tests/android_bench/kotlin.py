@@ -40,7 +40,7 @@ def compile_kotlin(target: pathlib.Path, *classes: pathlib.Path) -> pathlib.Path
     files = [*STUBS.glob("*.kt")]
     for module in ("app", "example"):
         files += (java.APP / module / "src" / "main" / "kotlin").rglob("*.kt")
-    command = [str(home() / "bin" / "kotlinc"), "-Werror", "-jvm-target", "11"]
+    command = ["bash", str(home() / "bin" / "kotlinc"), "-Werror", "-jvm-target", "11"]
     command += ["-cp", java.class_path(*classes), "-d", str(target)]
     done = subprocess.run(
         [*command, *map(str, sorted(files))],
