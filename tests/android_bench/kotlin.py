@@ -7,6 +7,7 @@ input: names, types and the order of calls are checked here, figures are not.
 
 from __future__ import annotations
 
+import functools
 import os
 import pathlib
 import shutil
@@ -52,8 +53,10 @@ def compile_kotlin(target: pathlib.Path, *classes: pathlib.Path) -> pathlib.Path
     return target
 
 
-def compiled(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Compile everything into a folder; return the folders of classes."""
+@functools.cache
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> list[pathlib.Path]:
+    """Compile everything, once in a test run; return the folders of classes."""
+    folder = tmp_path_factory.mktemp("apps")
     classes: list[pathlib.Path] = []
     for module in ("modelfile", "core"):
         files = java.sources(module, "main")
