@@ -54,9 +54,14 @@ def compile_kotlin(target: pathlib.Path, *classes: pathlib.Path) -> pathlib.Path
 
 
 @functools.cache
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> list[pathlib.Path]:
-    """Compile everything, once in a test run; return the folders of classes."""
-    folder = tmp_path_factory.mktemp("apps")
+def compiled(base: pathlib.Path) -> list[pathlib.Path]:
+    """Compile everything, once in a test run; return the folders of classes.
+
+    Args:
+        base: The test run's own temporary folder.
+    """
+    folder = base / "apps"
+    folder.mkdir()
     classes: list[pathlib.Path] = []
     for module in ("modelfile", "core"):
         files = java.sources(module, "main")

@@ -23,7 +23,7 @@ CPU."""
 
 @pytest.fixture(scope="session")
 def classes(tmp_path_factory):
-    return kotlin.compiled(tmp_path_factory)
+    return kotlin.compiled(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ DONE = "#!/bin/sh\nexit 0\n"
 
 @pytest.fixture(scope="module")
 def classes(tmp_path_factory):
-    return kotlin.compiled(tmp_path_factory)
+    return kotlin.compiled(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture
