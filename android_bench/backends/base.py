@@ -8,6 +8,7 @@ has a `measure` of its own.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import pathlib
 import re
 import tempfile
@@ -235,11 +236,14 @@ def last_words(log: str) -> str:
     return (telling or lines or ["nothing"])[-1][:300]
 
 
-def safe_name(path: pathlib.Path) -> str:
-    """Return a file's name for the target: no spaces or signs that a shell reads.
+def model_name(path: pathlib.Path) -> str:
+    """Return a model's name for the target, for which a shell needs no quotes.
+
+    Two files of one name in two folders have different ones.
 
     Example:
-        >>> safe_name(pathlib.Path("my net (1).tflite"))
-        'my_net__1_.tflite'
+        >>> model_name(pathlib.Path("my net (1).tflite"))[8:]
+        '-my_net__1_.tflite'
     """
-    return re.sub(r"[^A-Za-z0-9._-]", "_", path.name).lstrip(".") or "model.tflite"
+    digest = hashlib.sha256(str(path.absolute()).encode("utf-8")).hexdigest()[:8]
+    return f"{digest}-{re.sub(r'[^A-Za-z0-9._-]', '_', path.name)}"

@@ -14,7 +14,7 @@ from android_bench.backends.base import (
     ProgramBackend,
     PushFile,
     RunRequest,
-    safe_name,
+    model_name,
 )
 from android_bench.errors import RunnerError
 
@@ -47,7 +47,7 @@ class NativeBackend(ProgramBackend):
         files = [
             PushFile(source=self.runner, name="runner", executable=True),
             PushFile(source=self.library, name=self.library.name),
-            PushFile(source=request.model, name=safe_name(request.model)),
+            PushFile(source=request.model, name=model_name(request.model)),
         ]
         if request.delegate == "gpu":
             if self.accelerator is None:
@@ -64,7 +64,7 @@ class NativeBackend(ProgramBackend):
         words = [
             at["runner"],
             *("--library", at[self.library.name]),
-            *("--model", at[safe_name(request.model)]),
+            *("--model", at[model_name(request.model)]),
             *("--delegate", request.delegate),
             *("--threads", str(request.num_threads)),
             *("--warmup", str(request.warmup_runs)),
