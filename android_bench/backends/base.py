@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import pathlib
 import re
 import tempfile
@@ -21,6 +22,7 @@ from android_bench.parsed import Parsed
 from android_bench.transport import ShellResult, Transport
 
 GRACE_S = 120.0  # to start, to load a large file, to compile for a GPU
+_LIBRARIES = "LD_LIBRARY_PATH"
 _CRASHED = 128  # a shell's exit code of a program that a signal ended, less the signal
 
 
@@ -177,9 +179,11 @@ class ProgramBackend:
         for name in self.results(request):
             transport.remove(f"{transport.folder}/{name}")  # of the run before
         argv = [*pinned(request.cores), *self.argv(request, at)]
-        done = transport.shell(
-            argv, env=self.env(request, at), timeout_s=request.timeout_s
-        )
+        env = self.env(request, at)
+        if transport.serial == "local" and _LIBRARIES in env:
+            here = os.environ.get(_LIBRARIES)  # a driver's folder, for instance
+            env[_LIBRARIES] = os.pathsep.join(filter(None, (env[_LIBRARIES], here)))
+        done = transport.shell(argv, env=env, timeout_s=request.timeout_s)
         output = Output(shell=done, files=self._pulled(transport, request))
         self._check_end(request, output)
         return dataclasses.replace(self.read(request, output), argv=tuple(argv))

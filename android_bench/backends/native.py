@@ -14,6 +14,7 @@ from android_bench.backends.base import (
     ProgramBackend,
     PushFile,
     RunRequest,
+    last_words,
     model_name,
 )
 from android_bench.errors import RunnerError
@@ -112,10 +113,11 @@ class NativeBackend(ProgramBackend):
         if output.shell.exit_code != 0 and RESULT in output.files:
             error = _error(output.files[RESULT])
             if error:
+                log = output.log.replace(f"runner: {error}\n", "")
                 raise RunnerError(
                     f"The runner native failed. Received: {error} for "
-                    f"{request.model.name} on {request.delegate}. Look at the file "
-                    "with `tfcompress inspect`."
+                    f"{request.model.name} on {request.delegate}; the log ends: "
+                    f"{last_words(log)}. Look at the file with `tfcompress inspect`."
                 )
         super()._check_end(request, output)
 

@@ -30,7 +30,7 @@ def _table(place: str, runs: Sequence[BenchmarkRun]) -> None:
     rows: list[tuple[str, ...]] = [
         (
             run.model,
-            f"{run.device.name} ({run.device.soc or run.device.cpu})",
+            run.device.name,
             run.conditions.delegate,
             str(run.conditions.num_threads),
             _figure(run, run.latency.typical_ms),
@@ -40,7 +40,16 @@ def _table(place: str, runs: Sequence[BenchmarkRun]) -> None:
         )
         for run in runs
     ]
-    columns: tuple[str, ...] = ("file", "on", "delegate", "threads", "median", "p90", "start-up", "took")
+    columns: tuple[str, ...] = (
+        "file",
+        "on",
+        "delegate",
+        "threads",
+        "median ms",
+        "p90",
+        "init",
+        "took",
+    )
     if place == "host":
         rows = [row[:1] + row[2:] for row in rows]
         columns = columns[:1] + columns[2:]
@@ -53,12 +62,16 @@ def _figure(run: BenchmarkRun, value: float | None) -> str:
     """Return milliseconds; in brackets if they do not count."""
     if value is None:
         return ""
-    return f"{value:.3f} ms" if run.counts else f"({value:.3f} ms)"
+    return f"{value:.3f}" if run.counts else f"({value:.3f})"
 
 
 def _delegated(run: BenchmarkRun) -> str:
     delegation = run.delegation
-    return "" if delegation is None or delegation.asked == "cpu" else delegation.text
+    if delegation is None or delegation.asked == "cpu":
+        return ""
+    if delegation.total_ops is None:
+        return delegation.applied
+    return f"{delegation.applied} {delegation.delegated_ops}/{delegation.total_ops}"
 
 
 def _remarks(runs: Sequence[BenchmarkRun]) -> list[str]:
