@@ -81,7 +81,7 @@ def test_the_result_file_is_preferred(backend):
 
 @pytest.mark.parametrize("left", [None, message()])
 def test_an_old_build_is_read_by_its_text(left):
-    """It does not know the flag: a file of another run must not be taken for its own."""
+    """It does not know the flag: a file of another run is not taken for its own."""
     text = "WARN: Unconsumed cmdline flags: --result_file_path=x\n" + log(
         "classic_cpu.log"
     )
