@@ -42,8 +42,8 @@ class Comparison:
             return f"{what}: not compared: {self.problem}"
         found = self.ratio
         return (
-            f"{what}: {found.ratio:.3f} of the latency, {found.confidence:.0%} interval "
-            f"{found.low:.3f} to {found.high:.3f} over {found.pairs} rounds: "
+            f"{what}: {found.ratio:.3f} of the latency, {found.confidence:.0%} "
+            f"interval {found.low:.3f} to {found.high:.3f} over {found.pairs} rounds: "
             f"{found.verdict}"
         )
 

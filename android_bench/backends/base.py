@@ -8,6 +8,8 @@ has a `measure` of its own.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import os
 import pathlib
 import re
 import tempfile
@@ -20,6 +22,7 @@ from android_bench.parsed import Parsed
 from android_bench.transport import ShellResult, Transport
 
 GRACE_S = 120.0  # to start, to load a large file, to compile for a GPU
+_LIBRARIES = "LD_LIBRARY_PATH"
 _CRASHED = 128  # a shell's exit code of a program that a signal ended, less the signal
 
 
@@ -176,9 +179,11 @@ class ProgramBackend:
         for name in self.results(request):
             transport.remove(f"{transport.folder}/{name}")  # of the run before
         argv = [*pinned(request.cores), *self.argv(request, at)]
-        done = transport.shell(
-            argv, env=self.env(request, at), timeout_s=request.timeout_s
-        )
+        env = self.env(request, at)
+        if transport.serial == "local" and _LIBRARIES in env:
+            here = os.environ.get(_LIBRARIES)  # a driver's folder, for instance
+            env[_LIBRARIES] = os.pathsep.join(filter(None, (env[_LIBRARIES], here)))
+        done = transport.shell(argv, env=env, timeout_s=request.timeout_s)
         output = Output(shell=done, files=self._pulled(transport, request))
         self._check_end(request, output)
         return dataclasses.replace(self.read(request, output), argv=tuple(argv))
@@ -235,11 +240,14 @@ def last_words(log: str) -> str:
     return (telling or lines or ["nothing"])[-1][:300]
 
 
-def safe_name(path: pathlib.Path) -> str:
-    """Return a file's name for the target: no spaces or signs that a shell reads.
+def model_name(path: pathlib.Path) -> str:
+    """Return a model's name for the target, for which a shell needs no quotes.
+
+    Two files of one name in two folders have different ones.
 
     Example:
-        >>> safe_name(pathlib.Path("my net (1).tflite"))
-        'my_net__1_.tflite'
+        >>> model_name(pathlib.Path("my net (1).tflite"))[8:]
+        '-my_net__1_.tflite'
     """
-    return re.sub(r"[^A-Za-z0-9._-]", "_", path.name).lstrip(".") or "model.tflite"
+    digest = hashlib.sha256(str(path.absolute()).encode("utf-8")).hexdigest()[:8]
+    return f"{digest}-{re.sub(r'[^A-Za-z0-9._-]', '_', path.name)}"

@@ -19,7 +19,7 @@ from android_bench.backends.base import (
     ProgramBackend,
     PushFile,
     RunRequest,
-    safe_name,
+    model_name,
 )
 
 RESULT = "benchmark_result.pb"
@@ -44,14 +44,14 @@ class _BenchmarkModel(ProgramBackend):
         """Return the program and the model."""
         return (
             PushFile(source=self.program, name=self.name, executable=True),
-            PushFile(source=request.model, name=safe_name(request.model)),
+            PushFile(source=request.model, name=model_name(request.model)),
         )
 
     def argv(self, request: RunRequest, at: Mapping[str, str]) -> list[str]:
         """Return the command."""
         return [
             at[self.name],
-            f"--graph={at[safe_name(request.model)]}",
+            f"--graph={at[model_name(request.model)]}",
             f"--num_threads={request.num_threads}",
             f"--num_runs={request.min_runs}",
             f"--warmup_runs={max(1, request.warmup_runs)}",
@@ -163,7 +163,7 @@ class LiteRtScriptBackend(ProgramBackend):
 
     def files(self, request: RunRequest) -> Sequence[PushFile]:
         """Return the model."""
-        return (PushFile(source=request.model, name=safe_name(request.model)),)
+        return (PushFile(source=request.model, name=model_name(request.model)),)
 
     def argv(self, request: RunRequest, at: Mapping[str, str]) -> list[str]:
         """Return the command."""
@@ -171,7 +171,7 @@ class LiteRtScriptBackend(ProgramBackend):
             self.python,
             "-m",
             "ai_edge_litert.tools.benchmark_litert_model",
-            f"--model={at[safe_name(request.model)]}",
+            f"--model={at[model_name(request.model)]}",
             f"--num_threads={request.num_threads}",
             f"--num_runs={request.min_runs}",
             f"--warmup_runs={request.warmup_runs}",

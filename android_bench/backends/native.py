@@ -14,7 +14,8 @@ from android_bench.backends.base import (
     ProgramBackend,
     PushFile,
     RunRequest,
-    safe_name,
+    last_words,
+    model_name,
 )
 from android_bench.errors import RunnerError
 
@@ -47,7 +48,7 @@ class NativeBackend(ProgramBackend):
         files = [
             PushFile(source=self.runner, name="runner", executable=True),
             PushFile(source=self.library, name=self.library.name),
-            PushFile(source=request.model, name=safe_name(request.model)),
+            PushFile(source=request.model, name=model_name(request.model)),
         ]
         if request.delegate == "gpu":
             if self.accelerator is None:
@@ -64,7 +65,7 @@ class NativeBackend(ProgramBackend):
         words = [
             at["runner"],
             *("--library", at[self.library.name]),
-            *("--model", at[safe_name(request.model)]),
+            *("--model", at[model_name(request.model)]),
             *("--delegate", request.delegate),
             *("--threads", str(request.num_threads)),
             *("--warmup", str(request.warmup_runs)),
@@ -112,10 +113,11 @@ class NativeBackend(ProgramBackend):
         if output.shell.exit_code != 0 and RESULT in output.files:
             error = _error(output.files[RESULT])
             if error:
+                log = output.log.replace(f"runner: {error}\n", "")
                 raise RunnerError(
                     f"The runner native failed. Received: {error} for "
-                    f"{request.model.name} on {request.delegate}. Look at the file "
-                    "with `tfcompress inspect`."
+                    f"{request.model.name} on {request.delegate}; the log ends: "
+                    f"{last_words(log)}. Look at the file with `tfcompress inspect`."
                 )
         super()._check_end(request, output)
 
