@@ -61,7 +61,7 @@ def devices(found: Sequence[Record]) -> None:
     """Show what is connected."""
     columns = ("serial", "model", "Android", "SoC", "ABI", "state")
     rows = [[str(device[name.lower()]) for name in columns] for device in found]
-    _table("Devices", columns, rows)
+    table("Devices", columns, rows)
 
 
 def imported(record: Record) -> None:
