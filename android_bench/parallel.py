@@ -12,7 +12,6 @@ from android_bench.errors import BenchmarkError
 from android_bench.session import Failure, Session, SessionResult, Target
 from android_bench.variants import SessionConfig, Variant
 
-
 _LOOK_S = 0.5
 
 
