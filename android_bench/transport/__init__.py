@@ -7,8 +7,9 @@ running.  Only `AdbTransport` and `list_devices` ever start adb.
 
 from __future__ import annotations
 
-from android_bench.transport.adb_client import AdbDevice, list_devices
+from android_bench.transport.adb_client import AdbDevice, list_devices, no_device
 from android_bench.transport.adb_transport import DEVICE_FOLDER, AdbTransport
+from android_bench.transport.listing import DeviceSummary, describe_devices
 from android_bench.transport.local import LocalTransport
 from android_bench.transport.protocol import ShellResult, Transport
 
@@ -16,8 +17,11 @@ __all__ = [
     "DEVICE_FOLDER",
     "AdbDevice",
     "AdbTransport",
+    "DeviceSummary",
     "LocalTransport",
     "ShellResult",
     "Transport",
+    "describe_devices",
     "list_devices",
+    "no_device",
 ]

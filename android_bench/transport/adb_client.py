@@ -13,7 +13,7 @@ import re
 import shutil
 from collections.abc import Sequence
 
-from android_bench.errors import DeviceError
+from android_bench.errors import DeviceError, NoDeviceError
 from android_bench.transport.processes import Outcome, Process
 
 READY = "device"  # the state in which a device obeys
@@ -98,7 +98,7 @@ class AdbClient:
         """Start a command and hold its standard input open.
 
         Raises:
-            DeviceError: If adb is not installed.
+            NoDeviceError: If adb is not installed.
         """
         port = [] if self.server_port is None else ["-P", str(self.server_port)]
         device = [] if serial is None else ["-s", serial]
@@ -106,7 +106,7 @@ class AdbClient:
             return Process([self.adb, *port, *device, *words], keep_stdin=True)
         except OSError as error:
             found = shutil.which(self.adb)
-            raise DeviceError(
+            raise NoDeviceError(
                 f"adb cannot be started. Received: adb={self.adb!r} "
                 f"({'not found' if found is None else error.strerror}). Install "
                 "Android's platform-tools (on Debian: `apt install adb`) and put it "
@@ -123,7 +123,8 @@ class AdbClient:
         """Return what is connected, in any state.
 
         Raises:
-            DeviceError: If adb or its server cannot be started.
+            NoDeviceError: If adb is not installed.
+            DeviceError: If its server cannot be started.
         """
         self.call("start-server")  # apart, so that ending `devices` ends no server
         ended = self.call("devices", "-l")
@@ -138,7 +139,8 @@ def list_devices(
     """Return the devices on adb, also those that do not obey yet.
 
     Raises:
-        DeviceError: If adb is not installed or its server does not start.
+        NoDeviceError: If adb is not installed.
+        DeviceError: If its server does not start.
     """
     return AdbClient(adb=adb, server_port=server_port).devices()
 
@@ -196,17 +198,26 @@ def last_line(text: str, *, limit: int = 300) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
+def no_device() -> NoDeviceError:
+    """Return the error for an empty list of devices."""
+    return NoDeviceError(
+        "No device is connected. Received: an empty list from `adb devices`. Connect a "
+        "phone with USB debugging on, or start an emulator."
+    )
+
+
 def choose(devices: Sequence[AdbDevice], serial: str | None) -> AdbDevice:
     """Return the named device, or the only one that obeys.
 
     Raises:
-        DeviceError: If there is none, or several and no name, or it does not obey.
+        NoDeviceError: If there is none, or none of that name.
+        DeviceError: If there are several and no name, or it does not obey.
     """
     if serial is not None:
         found = [device for device in devices if device.serial == serial]
         if not found:
             others = ", ".join(device.serial for device in devices) or "none"
-            raise DeviceError(
+            raise NoDeviceError(
                 f"This device is not connected. Received: serial={serial!r}; connected:"
                 f" {others}. Check the cable and that USB debugging is on."
             )
@@ -214,10 +225,7 @@ def choose(devices: Sequence[AdbDevice], serial: str | None) -> AdbDevice:
         ready = [device for device in devices if device.state == READY]
         found = ready or list(devices)
         if not found:
-            raise DeviceError(
-                "No device is connected. Received: an empty list from `adb devices`. "
-                "Connect a phone with USB debugging on, or start an emulator."
-            )
+            raise no_device()
         if len(ready) > 1:
             names = ", ".join(device.serial for device in ready)
             raise complaint("more than one device", names)

@@ -49,7 +49,8 @@ class AdbTransport:
         patience_s: How long adb may take for what is not a program's run.
 
     Raises:
-        DeviceError: If adb is not installed, or the device is not there or not ready.
+        NoDeviceError: If adb is not installed, or the device is not there.
+        DeviceError: If it is not ready, or several are there and none was named.
     """
 
     def __init__(

@@ -9,6 +9,7 @@ import sys
 import click
 import pytest
 
+from android_bench import errors as bench_errors
 from tfcompress import errors
 from tfcompress.cli import main, state
 
@@ -36,6 +37,9 @@ def failing(monkeypatch):
         (errors.OutputError("A thing. Received: x. Do y."), 1),
         (errors.BudgetError("A thing. Received: x. Do y."), 3),
         (errors.ParityError("A thing. Received: x. Do y."), 3),
+        (bench_errors.RunnerError("A thing. Received: x. Do y."), 1),
+        (bench_errors.DeviceError("A thing. Received: x. Do y."), 1),
+        (bench_errors.NoDeviceError("A thing. Received: x. Do y."), 4),
     ],
 )
 def test_an_error_is_one_line(failing, capsys, error, code):

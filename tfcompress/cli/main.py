@@ -34,6 +34,7 @@ COMMANDS = (
     "quantize",
     "convert",
     "verify",
+    "devices",
     "benchmark",
     "report",
     "run",

@@ -57,6 +57,13 @@ def tflite_file(record: Record) -> None:
         table(key.capitalize(), ("name", "type", "shape"), tensors)
 
 
+def devices(found: Sequence[Record]) -> None:
+    """Show what is connected."""
+    columns = ("serial", "model", "Android", "SoC", "ABI", "state")
+    rows = [[str(device[name.lower()]) for name in columns] for device in found]
+    table("Devices", columns, rows)
+
+
 def imported(record: Record) -> None:
     """Show what was read, what was written, and how far both models are apart."""
     error = record["relative_error"]

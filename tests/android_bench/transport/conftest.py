@@ -11,6 +11,7 @@ import os
 import pytest
 
 from android_bench.transport import AdbTransport, LocalTransport
+from tests.fakes.adb_faults import Faults
 from tests.fakes.adb_server import ABSENT, ADB, AdbServer
 from tests.fakes.adbd import FakeDevice
 
@@ -52,3 +53,31 @@ def transport(request, tmp_path):
         named.shell(["true"])
         yield named
         named.shell(["rm", "-rf", FOLDER])
+
+
+@pytest.fixture
+def faulty(adb_server, tmp_path):
+    """Return a function that connects a device with faults, and a transport to it."""
+    devices = []
+
+    def connect(name="device", *, patience_s=10.0, **faults):
+        device = FakeDevice(
+            tmp_path / name, faults=Faults(**faults), server=adb_server
+        ).__enter__()
+        devices.append(device)
+        transport = AdbTransport(
+            device.serial, server_port=device.server_port, patience_s=patience_s
+        )
+        return device, transport
+
+    yield connect
+    for device in devices:
+        device.__exit__()
+
+
+@pytest.fixture
+def model(tmp_path, rng):
+    """Return a file of 3 MB."""
+    path = tmp_path / "m.tflite"
+    path.write_bytes(rng.bytes(3_000_000))
+    return path
