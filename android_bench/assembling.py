@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from android_bench.backends.base import Answer, Backend
-from android_bench.conditions import Agreement, Conditions, Delegation
+from android_bench.conditions import PRECISIONS, Agreement, Conditions, Delegation
 from android_bench.devices import Device, DeviceState
 from android_bench.errors import BenchmarkError
 from android_bench.parsed import Parsed
@@ -145,10 +145,6 @@ def _conditions(
     config: SessionConfig,
     around: Surroundings,
 ) -> Conditions:
-    precision = "default"
-    applied = all(visit.answer.fp16_applied for visit in visits)
-    if variant.delegate != "cpu" and config.fp16 is not None and applied:
-        precision = "fp16" if config.fp16 else "fp32"
     version = visits[0].answer.parsed.version
     return Conditions(
         num_threads=variant.num_threads,
@@ -157,11 +153,23 @@ def _conditions(
         max_seconds=config.max_seconds,
         delegate=variant.delegate,
         runtime=" ".join(filter(None, (around.backend.name, version))),
-        precision=precision,
+        precision=_precision(variant, visits, config),
         pinned_cores=visits[0].cores,
         rounds=len(visits),
         seed=config.seed,
     )
+
+
+def _precision(variant: Variant, visits: Sequence[Visit], config: SessionConfig) -> str:
+    """Return what the delegate computed in, as far as the runner says it or took it."""
+    if variant.delegate == "cpu":
+        return "default"
+    said = {visit.answer.parsed.precision for visit in visits}
+    if len(said) == 1 and said <= set(PRECISIONS):
+        return str(said.pop())
+    if config.fp16 is None or not all(visit.answer.fp16_applied for visit in visits):
+        return "default"
+    return "fp16" if config.fp16 else "fp32"
 
 
 def _latency(parsed: Sequence[Parsed]) -> Latency:

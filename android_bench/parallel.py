@@ -12,6 +12,8 @@ from android_bench.errors import BenchmarkError
 from android_bench.session import Failure, Session, SessionResult, Target
 from android_bench.variants import SessionConfig, Variant
 
+_LOOK_S = 0.5
+
 
 def measure(
     targets: Sequence[Target],
@@ -45,7 +47,8 @@ def measure(
     with concurrent.futures.ThreadPoolExecutor(max_workers=len(sessions)) as pool:
         futures = [pool.submit(session.run) for session in sessions]
         try:
-            concurrent.futures.wait(futures)
+            while concurrent.futures.wait(futures, timeout=_LOOK_S).not_done:
+                pass  # a signal that another thread has got is seen at the next look
         except KeyboardInterrupt:
             stop.set()
             for target in targets:

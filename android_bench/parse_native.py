@@ -68,6 +68,7 @@ def _parsed(answer: Mapping[str, Any], log: str) -> Parsed:
         gpu=gpu or answer.get("gpu"),
         software_gpu=software,
         version=answer.get("library_version"),
+        precision=answer.get("precision"),
         inputs=_tensors(answer.get("inputs")),
         outputs=_tensors(answer.get("outputs")),
     )

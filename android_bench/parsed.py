@@ -75,6 +75,7 @@ class Parsed:
         gpu: Name of the adapter, where the log has it.
         software_gpu: Whether that adapter computes on the CPU.
         version: Of the runner's library.
+        precision: Of the delegate's floats, ``fp16`` or ``fp32``, where it is said.
         inputs: Tensors it read.
         outputs: Tensors it wrote.
     """
@@ -102,6 +103,7 @@ class Parsed:
     gpu: str | None = None
     software_gpu: bool = False
     version: str | None = None
+    precision: str | None = None
     inputs: tuple[TensorFile, ...] = ()
     outputs: tuple[TensorFile, ...] = ()
 

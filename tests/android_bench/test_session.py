@@ -302,7 +302,7 @@ def test_ctrl_c_ends_all_and_keeps_what_is_done(models, monkeypatch):
         call.transport.cancelled.wait(10)
         return RunnerError("It was cancelled.")
 
-    def interrupted(_):
+    def interrupted(*_, **__):
         started.wait(10)
         raise KeyboardInterrupt
 

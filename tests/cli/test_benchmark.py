@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import pathlib
+import signal
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 from android_bench import choosing
@@ -240,3 +242,28 @@ def test_an_unauthorised_device_is_one_line(refused, tmp_path, monkeypatch, part
         monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(device.server_port))
         line = refused("benchmark", FLOAT, "--device", device.serial, *parts)
     assert "unauthori" in line
+
+
+def test_ctrl_c_keeps_what_is_done(tmp_path):
+    """Exit code 130, nothing left running, the finished rounds in the file."""
+    output = tmp_path / "b.json"
+    words = [FLOAT, "--device", "host", "--rounds", "500", "-o", output]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tfcompress.cli", "benchmark", *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    for _ in range(2):
+        assert process.stderr.readline().startswith("round ")
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert FLOAT.name in out
+    assert err.splitlines()[-1].startswith("Interrupted.")
+    (run,) = json.loads(output.read_text())["benchmark"]
+    assert 2 <= len(run["rounds"]) < 500
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert alive == []

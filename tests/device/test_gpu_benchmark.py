@@ -33,5 +33,6 @@ def test_a_gpu_figure_that_counts_and_says_where(tmp_path, monkeypatch):
         assert run["delegation"]["delegated_ops"] == run["delegation"]["total_ops"] > 0
         assert run["agreement"]["error"] <= 0.02
         assert run["not_counted"] == []
+        assert run["conditions"]["precision"] == "fp32"
         assert "SwiftShader" in run["device"]["gpu"]
     assert {run["where"] for run in runs if run not in gpu} == {"host"}
