@@ -69,5 +69,10 @@ setuptools.setup(
     },
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,
-    entry_points={"console_scripts": ["tfcompress = tfcompress.cli.main:main"]},
+    entry_points={
+        "console_scripts": [
+            "tfcompress = tfcompress.cli.main:main",
+            "android_bench = android_bench.__main__:main",
+        ]
+    },
 )

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from android_bench.records import quantile
+from android_bench.statistics import quantile
 
 TOLERANCE = 0.02  # settled: the medians of both halves differ by less
 _GROWTH = 1.1  # runs at the next look at the medians, over those at this one

@@ -1,101 +1,53 @@
 """The records of a benchmark: device, conditions, latency; they survive JSON.
 
-`BenchmarkRun.where` says what was measured: ``host`` (this computer), ``device`` (a
-phone), ``emulator`` or ``software_gpu``.  Only ``device`` is device latency; every
-text made of a record goes through `BenchmarkRun.label`, which says which it is.
+`BenchmarkRun.where` says what was measured: ``device`` (a phone), ``emulated`` (a
+phone's code on another processor), ``software_gpu`` (a GPU delegate on a driver that
+computes on the CPU) or ``host`` (this computer).  Only ``device`` is device latency;
+every text made of a record goes through `BenchmarkRun.label`, which says which it is.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import os
-import platform
+import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
+from android_bench import schema
+from android_bench.conditions import Agreement, Conditions, Delegation
+from android_bench.devices import Device, DeviceState
 from android_bench.errors import BenchmarkError
+from android_bench.statistics import Drift, quantile
 
-SCHEMA = 1
-PLACES = ("host", "device", "emulator", "software_gpu")
+__all__ = [
+    "PLACES",
+    "BenchmarkRun",
+    "Conditions",
+    "Device",
+    "Latency",
+    "Round",
+    "quantile",
+]
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Device:
-    """What ran the file.
-
-    Args:
-        name: A phone's model, or ``host``.
-        cpu: Name of the processor, as the system gives it.
-        cores: Logical processors.
-        system: Operating system and version.
-        serial: A phone's serial number; None on the host.
-    """
-
-    name: str
-    cpu: str
-    cores: int
-    system: str
-    serial: str | None = None
-
-    @classmethod
-    def host(cls) -> Self:
-        """Describe this computer."""
-        return cls(
-            name="host",
-            cpu=_cpu_name(),
-            cores=os.cpu_count() or 1,
-            system=f"{platform.system()} {platform.release()} {platform.machine()}",
-        )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Conditions:
-    """How it was run.
-
-    Args:
-        num_threads: Threads of the runtime.
-        warmup_runs: Runs before the first one that counts.
-        min_runs: Runs that count, at least.
-        max_seconds: When to stop although the median still moves.
-        delegate: What computes, such as ``xnnpack``.
-        runtime: Name and version.
-    """
-
-    num_threads: int
-    warmup_runs: int
-    min_runs: int
-    max_seconds: float
-    delegate: str
-    runtime: str
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        for name, least in (("num_threads", 1), ("warmup_runs", 0), ("min_runs", 1)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise ValueError(
-                    f"A benchmark setting is out of its range. Received: {name}="
-                    f"{value!r}; it must be a whole number of at least {least}."
-                )
-        if not 0 < self.max_seconds < math.inf:
-            raise ValueError(
-                "A benchmark setting is out of its range. Received: max_seconds="
-                f"{self.max_seconds!r}; it must be a number above 0."
-            )
+SCHEMA = schema.SCHEMA
+PLACES = ("device", "emulated", "software_gpu", "host")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Latency:
-    """One inference, in milliseconds: quantiles over the runs that count."""
+    """One inference, in milliseconds, over the runs that count.
 
-    p50_ms: float
-    p90_ms: float
-    p95_ms: float
+    A runner that prints only some of these leaves the others None.
+    """
+
     mean_ms: float
-    std_ms: float
-    min_ms: float
-    max_ms: float
+    p50_ms: float | None = None
+    p90_ms: float | None = None
+    p95_ms: float | None = None
+    std_ms: float | None = None
+    min_ms: float | None = None
+    max_ms: float | None = None
 
     @classmethod
     def of(cls, samples_ms: Sequence[float]) -> Self:
@@ -122,6 +74,28 @@ class Latency:
             max_ms=values[-1],
         )
 
+    @property
+    def typical_ms(self) -> float:
+        """The median; the mean where the runner gives none."""
+        return self.mean_ms if self.p50_ms is None else self.p50_ms
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Round:
+    """One visit to a variant: all variants are measured once in each round.
+
+    Args:
+        index: Of the round, from 0: rounds of the same index belong together.
+        seconds: When it began, after the session's start.
+        typical_ms: `Latency.typical_ms` of its runs.
+        num_runs: Runs that count.
+    """
+
+    index: int
+    seconds: float
+    typical_ms: float
+    num_runs: int
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BenchmarkRun:
@@ -129,11 +103,12 @@ class BenchmarkRun:
 
     Args:
         where: One of `PLACES`.
-        backend: What drove it, such as ``litert_python``.
+        backend: The runner that drove it, such as ``litert_python`` or ``native``.
         model: Name of the file, without its folder.
         model_sha256: The file's fingerprint.
         size_bytes: The file's size.
-        stable: Whether the median had settled before `Conditions.max_seconds`.
+        stable: Whether the median had settled before `Conditions.max_seconds`; None
+            where the runner does not say.
         init_ms: Loading the file and allocating its tensors.
         first_ms: The first inference, which also packs weights.
         num_runs: Runs that count.
@@ -141,6 +116,15 @@ class BenchmarkRun:
         model_memory_bytes: What of it came with the file: the peak less what the
             process had before it loaded the file.
         started: ISO time in UTC.
+        runner_version: What the runner or its library calls itself.
+        delegation: What the delegate took; None for runners without delegates.
+        agreement: Whether the delegate's output is the CPU's.
+        not_counted: Reasons why this latency may not be used; empty: it counts.
+        before: The device's state when its session began.
+        after: The same when it ended.
+        drift: Whether the device became slower over the session.
+        rounds: One entry per visit, for comparisons pair by pair.
+        argv: The command on the device.
     """
 
     where: str
@@ -152,12 +136,21 @@ class BenchmarkRun:
     conditions: Conditions
     latency: Latency
     num_runs: int
-    stable: bool
-    init_ms: float
-    first_ms: float
+    stable: bool | None
+    init_ms: float | None
+    first_ms: float | None
     peak_memory_bytes: int | None
     model_memory_bytes: int | None
     started: str
+    runner_version: str | None = None
+    delegation: Delegation | None = None
+    agreement: Agreement | None = None
+    not_counted: tuple[str, ...] = ()
+    before: DeviceState | None = None
+    after: DeviceState | None = None
+    drift: Drift | None = None
+    rounds: tuple[Round, ...] = ()
+    argv: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a place that no report knows how to call."""
@@ -166,6 +159,11 @@ class BenchmarkRun:
                 f"Unknown place of a benchmark. Received: where={self.where!r}; it "
                 f"must be one of {', '.join(PLACES)}."
             )
+
+    @property
+    def counts(self) -> bool:
+        """Whether the latency may be used."""
+        return not self.not_counted
 
     @property
     def label(self) -> str:
@@ -179,11 +177,24 @@ class BenchmarkRun:
     def summary(self) -> str:
         """Return the run in a line."""
         threads = self.conditions.num_threads
-        unsettled = "" if self.stable else ", not settled"
+        latency = self.latency
+        kind = "mean" if latency.p50_ms is None else "median"
+        p90 = "" if latency.p90_ms is None else f"{latency.p90_ms:.3f} ms p90 "
+        unsettled = ", not settled" if self.stable is False else ""
+        why = "; ".join(self.not_counted)
         return (
-            f"{self.model}: {self.label} {self.latency.p50_ms:.3f} ms median, "
-            f"{self.latency.p90_ms:.3f} ms p90 ({self.num_runs} runs, {threads} "
-            f"thread{'s'[: threads > 1]}, {self.backend}{unsettled})"
+            f"{self.model}: {self.label} {latency.typical_ms:.3f} ms {kind}, {p90}"
+            f"({self.num_runs} runs, {threads} thread{'s'[: threads > 1]}, "
+            f"{self.backend}{unsettled})" + (f"; does not count: {why}" if why else "")
+        )
+
+    def shareable(self) -> Self:
+        """Return it without what tells whose it is: serial number and home folder."""
+        home = str(pathlib.Path.home())
+        return dataclasses.replace(
+            self,
+            device=self.device.anonymous(),
+            argv=tuple(part.replace(home, "~") for part in self.argv),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -192,49 +203,16 @@ class BenchmarkRun:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Read what `to_dict` wrote.
+        """Read what `to_dict` wrote, in this version or the one before.
 
         Raises:
             BenchmarkError: If it is another schema, or a field is missing or unknown.
         """
-        record = dict(values)
-        schema = record.pop("schema", None)
-        if schema != SCHEMA:
-            raise BenchmarkError(
-                f"This is no benchmark record of this version. Received: schema="
-                f"{schema!r}; expected {SCHEMA}. Measure again."
-            )
+        record = schema.upgraded(values)
         try:
-            record["device"] = Device(**record["device"])
-            record["conditions"] = Conditions(**record["conditions"])
-            record["latency"] = Latency(**record["latency"])
-            return cls(**record)
-        except (KeyError, TypeError) as error:
+            return schema.build(cls, record)
+        except (KeyError, TypeError, ValueError) as error:
             raise BenchmarkError(
                 f"This benchmark record cannot be read. Received: {error}. Measure "
                 "again."
             ) from error
-
-
-def quantile(ordered: Sequence[float], share: float) -> float:
-    """Return a quantile of sorted values, interpolated between neighbours.
-
-    Example:
-        >>> quantile([1.0, 2.0, 3.0, 4.0], 0.5)
-        2.5
-    """
-    position = (len(ordered) - 1) * share
-    low = math.floor(position)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
-
-
-def _cpu_name() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as stream:
-            for line in stream:
-                if line.startswith(("model name", "Hardware")):
-                    return line.split(":", 1)[1].strip()
-    except OSError:
-        pass  # not a Linux system
-    return platform.processor() or platform.machine()

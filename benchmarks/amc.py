@@ -125,6 +125,25 @@ STUDIES = {
 }
 FIXED = ("uniform", "shallow", "deep")
 DRAWING = ("random", "greedy", "amc")
+LEARNING = ("amc", "macs_reward")
+
+AGENT = (
+    "warmup_episodes",
+    "noise",
+    "noise_decay",
+    "near_best",
+    "near_best_noise",
+    "hidden_units",
+    "actor_learning_rate",
+    "critic_learning_rate",
+    "target_rate",
+    "discount",
+    "batch_size",
+    "updates_per_decision",
+    "replay_per_decision",
+    "baseline_decay",
+)
+"""Settings that no other method reads."""
 
 
 class Bench:
@@ -264,6 +283,16 @@ class Bench:
             record = files.read_json(self.study.results)
             if record["settings"] == self.study.settings():
                 return record
+            if _without_agent(record["settings"]) == _without_agent(
+                self.study.settings()
+            ):
+                print("The agent has changed: measuring it again.", flush=True)
+                others = [c for c in record["cells"] if c["method"] not in LEARNING]
+                return {
+                    **record,
+                    "settings": self.study.settings(),
+                    "cells": others,
+                }
             print("The settings have changed: measuring everything again.", flush=True)
         cost = graph.cost(self.model)
         name = self.study.name
@@ -287,6 +316,11 @@ class Bench:
 
     def _write(self) -> None:
         files.write_json(self.study.results, self.record)
+
+
+def _without_agent(settings: dict[str, Any]) -> dict[str, Any]:
+    search = {k: v for k, v in settings["search"].items() if k not in AGENT}
+    return {**settings, "search": search}
 
 
 def main() -> None:

@@ -53,3 +53,55 @@ def test_a_plan_above_the_budget_is_bounded_as_in_an_episode(problem):
     assert bounded[0] == 16
     assert moves.fits(bounded)
     assert not moves.fits(SIZES)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_neighbour_fits_and_is_another_plan(problem, seed):
+    """Whatever was drawn: counts that are possible, within the budget."""
+    start = (8, 12, 12)
+    found = Moves(problem).neighbour(start, np.random.default_rng(seed), sigma=0.2)
+    assert found != start
+    assert share(problem, found) <= 0.5
+    for width, decision in zip(found, problem.plans.decisions, strict=True):
+        assert width in decision.counts
+
+
+def test_a_neighbour_uses_what_a_cut_leaves(problem):
+    """From a plan at its limit, a group that shrinks makes another one grow."""
+    moves = Moves(problem)
+    start = moves.filled((8, 8, 8), [1.0, 1.0, 1.0])
+    smaller = [
+        found
+        for seed in range(60)
+        if min(
+            np.subtract(
+                found := moves.neighbour(start, np.random.default_rng(seed), 0.5), start
+            )
+        )
+        < 0
+    ]
+    assert smaller
+    grown = [found for found in smaller if max(np.subtract(found, start)) > 0]
+    assert len(grown) >= 0.5 * len(smaller)
+
+
+def test_a_step_is_at_least_one_count():
+    """No spread at all still moves a group."""
+    problem = made()
+    start = (8, 12, 12)
+    for seed in range(10):
+        moved = Moves(problem).neighbour(start, np.random.default_rng(seed), sigma=0.0)
+        assert moved != start
+
+
+def test_without_a_budget_two_groups_move():
+    """Nobody has to pay; nothing is refused."""
+    problem = made(reward="macs")
+    changed = [
+        sum(new != old for new, old in zip(found, (8, 16, 16), strict=True))
+        for seed in range(20)
+        for found in [
+            Moves(problem).neighbour((8, 16, 16), np.random.default_rng(seed), 0.3)
+        ]
+    ]
+    assert set(changed) == {2}

@@ -16,6 +16,7 @@ import pytest
 
 from tests.amc.fakes import corners, network, quick, survival
 from tfcompress import channels, data, errors, graph
+from tfcompress.amc import exploration
 from tfcompress.amc import problem as problems
 from tfcompress.amc.search import AmcProgress, search
 
@@ -433,7 +434,7 @@ def test_what_cannot_end_well_does_not_begin(
     monkeypatch, model, dataset, changes, error, words
 ):
     """One clear line, before any episode."""
-    monkeypatch.setattr(searches, "run_episode", refuse)
+    monkeypatch.setattr(exploration, "run_episode", refuse)
     with pytest.raises(error, match=words) as refused:
         search(model, dataset, **changes)
     assert "\n" not in str(refused.value)
@@ -461,7 +462,7 @@ def test_an_evaluate_that_fails_is_found_out_on_the_original(
     monkeypatch, model, dataset, evaluate, words
 ):
     """Before the first episode, in one line."""
-    monkeypatch.setattr(searches, "run_episode", refuse)
+    monkeypatch.setattr(exploration, "run_episode", refuse)
     with pytest.raises(errors.TfCompressError, match=words) as refused:
         search(model, dataset, config=quick(), evaluate=evaluate)
     assert "\n" not in str(refused.value)

@@ -10,7 +10,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as generated
 
 import android_bench
-from android_bench import BenchmarkError, BenchmarkRun, backends
+from android_bench import BenchmarkError, BenchmarkRun
 
 
 def tensor(name, shape, buffer):
@@ -166,5 +166,5 @@ def test_no_tensorflow_and_nothing_of_tfcompress(path):
     )
     assert done.returncode == 0, done.stderr
     assert "host latency" in done.stdout
-    source = pathlib.Path(backends.__file__).with_name("host_child.py").read_text()
+    source = pathlib.Path(android_bench.__file__).with_name("host_child.py").read_text()
     assert "tensorflow" not in source

@@ -41,6 +41,30 @@ def test_data_that_do_not_fit_are_refused(refused, slim, tmp_path, data, expecte
     assert not (tmp_path / "s.keras").exists()
 
 
+@pytest.mark.parametrize("data", ["flat", "too_many_classes", "raw_pixels"])
+def test_a_cut_that_asks_the_data_refuses_those_that_do_not_fit(
+    refused, model_file, tmp_path, data
+):
+    arguments = ["prune", model_file, "--criterion", "taylor", "--macs", "0.7"]
+
+    message = refused(
+        *arguments, "-o", tmp_path / "p.keras", "--data", f"{SETS}:{data}"
+    )
+
+    assert "Received" in message and "Unexpected" not in message
+    assert not (tmp_path / "p.keras").exists()
+
+
+def test_a_student_refuses_data_that_do_not_fit(refused, model_file, tmp_path):
+    arguments = ["distill", model_file, "--teacher", model_file, "--epochs", "1"]
+
+    message = refused(
+        *arguments, "-o", tmp_path / "d.keras", "--data", f"{SETS}:too_many_classes"
+    )
+
+    assert "do not fit the model's output" in message
+
+
 @pytest.mark.parametrize("source", ["mnits", "no/such/folder", "none.npz"])
 def test_data_that_are_not_there(refused, slim, source):
     assert source in refused(*slim, "--data", source)

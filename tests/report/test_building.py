@@ -85,7 +85,8 @@ def test_a_record_of_android_bench_is_read_whole(run):
     ("where", "label"),
     [
         ("software_gpu", "software gpu latency (median)"),
-        ("emulator", "emulator latency (median)"),
+        ("emulated", "emulated latency (median)"),
+        ("emulator", "emulated latency (median)"),  # the first schema's word
         (None, "unknown place latency (median)"),
         ("device", "device latency (median)"),
     ],
@@ -101,6 +102,21 @@ def test_each_place_of_a_latency_is_named(run, where, label):
     row = rows(report.build(run))["latency_ms"]
     assert row.label == label
     assert row.before is None  # the original's was measured on the host
+
+
+def test_a_latency_that_does_not_count_is_not_the_files(run):
+    """It stays in the table, with the reason, and is no row of the summary."""
+    reason = "the GPU delegate took nothing of the graph"
+
+    def refuse(record):
+        for item in record["details"]["benchmark"]:
+            item["not_counted"] = [reason]
+
+    runs.edit(run / "benchmark.json", refuse)
+    built = report.build(run)
+    row = rows(built).get("latency_ms")
+    assert row is None or row.after is None
+    assert f"does not count: {reason}" in report.to_markdown(built)
 
 
 def test_latencies_with_other_threads_are_not_compared(run):

@@ -17,9 +17,10 @@ dozen decisions and 400 episodes the agent is otherwise no better than random se
 1. Each decision has an input unit of its own (`encoding`).
 2. Rewards are scaled to a fixed spread (`reward_scale`), and the critic learns the
    reward of the plan instead of a sum over the steps that are left (`losses`).
-3. The noise decays more slowly (0.99 instead of 0.95 per episode) and each decision
-   brings several updates instead of one, after the episode: none of its rewards is
-   known before.
+3. The noise decays more slowly (0.99 instead of 0.95 per episode), and the updates come
+   after the episode: none of its rewards is known before.
+
+What an episode tries is not all the agent's: see `exploration`.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ import numpy as np
 
 from tfcompress.amc.moves import Moves
 from tfcompress.amc.plan_kinds import Plans, Widths
+from tfcompress.amc.problem import Problem
 from tfcompress.amc.scoring import Found, Scorer
 
 _LEAST = 0.25  # weight of the end that `shallow` and `deep` spare
@@ -34,28 +35,56 @@ Weights = Callable[[int], list[float]]
 
 def uniform(scorer: Scorer) -> Found:
     """Remove the same fraction of every group."""
-    return _by_family(scorer, lambda count: [1.0] * count)
+    return _judged(scorer, _even)
 
 
 def shallow(scorer: Scorer) -> Found:
     """Remove most of the groups near the input."""
-    return _by_family(scorer, lambda count: np.linspace(1, _LEAST, count).tolist())
+    return _judged(scorer, _falling)
 
 
 def deep(scorer: Scorer) -> Found:
     """Remove most of the groups near the output."""
-    return _by_family(scorer, lambda count: np.linspace(_LEAST, 1, count).tolist())
+    return _judged(scorer, _rising)
 
 
-def _by_family(scorer: Scorer, weights: Weights) -> Found:
-    """Fit the family of these weights to the budget, and judge its plan."""
+def plans(problem: Problem) -> list[Widths]:
+    """Return the plan of each family that meets the budget, in the order above.
+
+    Args:
+        problem: Has a budget.
+    """
+    return [_fitted(problem, weights) for weights in (_even, _falling, _rising)]
+
+
+def _even(count: int) -> list[float]:
+    return [1.0] * count
+
+
+def _falling(count: int) -> list[float]:
+    return [float(weight) for weight in np.linspace(1, _LEAST, count)]
+
+
+def _rising(count: int) -> list[float]:
+    return _falling(count)[::-1]
+
+
+def _judged(scorer: Scorer, weights: Weights) -> Found:
+    """Judge the family's plan that meets the budget; without one, the best of some."""
     problem = scorer.problem
-    moves = Moves(problem)
-    family = Family(problem.plans, weights(len(moves.sizes)))
     if problem.budget is None:
+        family = Family(problem.plans, weights(len(problem.plans.decisions)))
         for p in np.linspace(0, family.largest, _TRIED):
             scorer.reward(family.widths(float(p)))
-        return scorer.found()
+    else:
+        scorer.reward(_fitted(problem, weights))
+    return scorer.found()
+
+
+def _fitted(problem: Problem, weights: Weights) -> Widths:
+    """Fit the family of these weights to the budget."""
+    moves = Moves(problem)
+    family = Family(problem.plans, weights(len(moves.sizes)))
     fits, fails = family.largest, 0.0
     if moves.fits(family.widths(fails)):
         fits = fails
@@ -67,11 +96,8 @@ def _by_family(scorer: Scorer, weights: Weights) -> Found:
             fails = middle
     widths = family.widths(fits)
     if moves.fits(widths):
-        widths = moves.filled(widths, family.wanted(fits))
-    else:  # a cost that does not grow with the channels
-        widths = moves.bounded(widths)
-    scorer.reward(widths)
-    return scorer.found()
+        return moves.filled(widths, family.wanted(fits))
+    return moves.bounded(widths)  # a cost that does not grow with the channels
 
 
 class Family:

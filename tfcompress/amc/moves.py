@@ -1,11 +1,13 @@
-"""What a plan can become in one move: cut, fill up, trade."""
+"""What a plan can become in one move: cut, fill up, trade, or a random step."""
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterator
 
 import numpy as np
 
+from tfcompress.amc.noise import truncated_normal
 from tfcompress.amc.plan_kinds import Widths
 from tfcompress.amc.problem import Problem
 
@@ -87,6 +89,51 @@ class Moves:
             if richer is not None and self.fits(richer):
                 widths = richer
         return widths
+
+    def neighbour(
+        self, widths: Widths, rng: np.random.Generator, sigma: float
+    ) -> Widths:
+        """Move a group at random, and let others pay for it or get what it leaves.
+
+        Without a budget, a second group moves at random too.
+
+        Args:
+            widths: A plan that fits.
+            rng: Draws the groups and the step.
+            sigma: Of the step, as a fraction of the group's size; at least a count.
+
+        Returns:
+            A plan near it; it fits, unless the cost does not grow with the channels.
+        """
+        first, *others = rng.permutation(len(widths)).tolist()
+        widths = self._stepped(widths, first, rng, sigma)
+        if not self._bound:
+            return self._stepped(widths, others[0], rng, sigma) if others else widths
+        for other in others:
+            before = widths[other]
+            widths = _changed(widths, other, self._largest(widths, other))
+            if self.fits(widths) and before != widths[other] != self.sizes[other]:
+                break  # else there is more to pay, or to get
+        return widths
+
+    def _stepped(
+        self, widths: Widths, i: int, rng: np.random.Generator, sigma: float
+    ) -> Widths:
+        decision, counts = self._plans.decisions[i], self._counts[i]
+        at = bisect.bisect_left(counts, widths[i])
+        wanted = truncated_normal(rng, widths[i] / decision.size, sigma)
+        step = bisect.bisect_left(counts, decision.nearest(wanted)) - at
+        step = step or int(rng.choice((-1, 1)))
+        to = min(max(at + step, 0), len(counts) - 1)
+        return _changed(widths, i, counts[to])
+
+    def _largest(self, widths: Widths, i: int) -> int:
+        """Return the largest count of a group that fits, or its smallest."""
+        counts = self._counts[i]
+        fitting = bisect.bisect(
+            counts, 1.0, key=lambda count: self.share(_changed(widths, i, count))
+        )
+        return counts[max(fitting - 1, 0)]
 
     def _next(self, widths: Widths, i: int) -> Widths | None:
         larger = [count for count in self._counts[i] if count > widths[i]]

@@ -27,9 +27,10 @@ import numpy as np
 
 from tfcompress import channels, data, files
 from tfcompress.amc.agent import DdpgAgent, LossInfo
-from tfcompress.amc.driver import Episode, learn, run_episode
+from tfcompress.amc.driver import Episode, learn
 from tfcompress.amc.evaluation import Evaluate
-from tfcompress.amc.plan_kinds import describe
+from tfcompress.amc.exploration import Explorer
+from tfcompress.amc.plan_kinds import Widths, describe
 from tfcompress.amc.problem import Problem, make_problem
 from tfcompress.amc.results import AmcProgress, AmcResult
 from tfcompress.amc.rewards import Evaluated, Reward
@@ -124,6 +125,7 @@ class _Run:
         )
         sampling = np.random.SeedSequence(config.seed).generate_state(1)[0]
         self._replay = self._agent.make_replay(int(sampling))
+        self._explorer = Explorer(problem, self._agent)
         self._file = StateFile(state_dir, identity=problem.identity)
         self._events = _Events(state_dir)
         self._history, self._best = Journal(), Journal()
@@ -170,14 +172,15 @@ class _Run:
 
     def _run_one(self, number: int) -> None:
         agent = self._agent
-        episode = run_episode(
-            self._problem.environment,
-            lambda observation: agent.collect_policy(observation, episode=number),
-        )
+        episode = self._explorer.episode(number, self._best_widths())
         losses = learn(agent, self._replay, episode, number=number)
         self._note(number, episode, losses)
         self._file.save(
-            {"agent": agent.state(), "replay": self._replay.state()},
+            {
+                "agent": agent.state(),
+                "replay": self._replay.state(),
+                "explorer": self._explorer.state(),
+            },
             {
                 "history": self._history,
                 "best": self._best,
@@ -185,6 +188,12 @@ class _Run:
             },
         )
         self._events.write(self._history.records[-1], agent.baseline)
+
+    def _best_widths(self) -> Widths | None:
+        plans = self._problem.plans
+        return next(
+            (plans.widths(plans.read(best["plan"])) for best in self._best), None
+        )
 
     def _note(self, number: int, episode: Episode, losses: LossInfo | None) -> None:
         """Add an episode to the history, and its plan if it is the best so far."""
@@ -230,6 +239,8 @@ class _Run:
         self._history = Journal(saved.records["history"])
         self._best = Journal(saved.records["best"])
         self._problem.known.add(saved.records["known"])
+        self._explorer.restore(saved.arrays["explorer"])
+        self._explorer.saw(record["widths"] for record in self._history)
         _LOG.info("Going on after episode %d.", len(self._history))
 
     def _progress(self) -> AmcProgress:

@@ -52,13 +52,15 @@ class AmcConfig(Config):
     warmup_episodes: int = 100  # uniform random plans, before the first update
     noise: float = 0.5  # sigma of the truncated normal, at the end of the warm-up
     noise_decay: float = 0.99  # of sigma per episode after the warm-up; the paper: 0.95
+    near_best: float = 0.5  # of these episodes vary the best plan; the paper: 0
+    near_best_noise: float = 0.2  # sigma of a step from it; decays as `noise` does
     hidden_units: int = 300  # of each hidden layer of actor and critic
     actor_learning_rate: float = 1e-4
     critic_learning_rate: float = 1e-3
     target_rate: float = 0.01  # of the soft update of the target networks, per update
     discount: float = 0.0  # of the next value: each reward is the plan's; the paper: 1
     batch_size: int = 64  # transitions of an update
-    updates_per_decision: int = 3  # of an episode after the warm-up; the paper: 1
+    updates_per_decision: int = 1  # of an episode after the warm-up
     replay_per_decision: int = 100  # transitions kept, times the decisions of a plan
     baseline_decay: float = 0.95  # of the moving average of the rewards
     evaluation_examples: int = DEFAULT_EXAMPLES  # held-out images behind each reward
@@ -130,7 +132,14 @@ _COUNTS = (
     "reconstruction_examples",
 )
 _FROM_0 = ("warmup_episodes", "noise", "patience", "seed")
-_FRACTIONS = ("noise_decay", "target_rate", "discount", "baseline_decay")
+_FRACTIONS = (
+    "noise_decay",
+    "near_best",
+    "near_best_noise",
+    "target_rate",
+    "discount",
+    "baseline_decay",
+)
 
 
 def _check_one_of(name: str, value: str, choices: object) -> None:

@@ -29,16 +29,16 @@ def keras_model(record: Record) -> None:
         for name, layer in record["layers"].items()
         if layer["macs"] or layer["params"]
     ]
-    _table("Cost per layer", ("layer", "MACs", "params"), rows)
+    table("Cost per layer", ("layer", "MACs", "params"), rows)
     groups = [
         (group["name"], str(group["size"]), ", ".join(group["layers"]))
         for group in record["groups"]
     ]
-    _table("Channels that can be removed", ("group", "channels", "layers"), groups)
+    table("Channels that can be removed", ("group", "channels", "layers"), groups)
     pinned = list(record["pinned"].items())
-    _table("Layers whose channels are fixed", ("layer", "reason"), pinned)
+    table("Layers whose channels are fixed", ("layer", "reason"), pinned)
     if record["unknown"]:
-        _table("Not counted", ("layer",), [(name,) for name in record["unknown"]])
+        table("Not counted", ("layer",), [(name,) for name in record["unknown"]])
 
 
 def tflite_file(record: Record) -> None:
@@ -48,13 +48,13 @@ def tflite_file(record: Record) -> None:
         for key, value in record.items()
         if isinstance(value, int | float | str)
     ]
-    _table("File", ("what", "value"), facts)
+    table("File", ("what", "value"), facts)
     for key in ("operator_counts", "tensor_types"):
         counts = [(name, f"{count:,}") for name, count in record[key].items()]
-        _table(key.replace("_", " ").capitalize(), ("name", "count"), counts)
+        table(key.replace("_", " ").capitalize(), ("name", "count"), counts)
     for key in ("inputs", "outputs"):
         tensors = [(t["name"], t["dtype"], str(t["shape"])) for t in record[key]]
-        _table(key.capitalize(), ("name", "type", "shape"), tensors)
+        table(key.capitalize(), ("name", "type", "shape"), tensors)
 
 
 def imported(record: Record) -> None:
@@ -67,7 +67,7 @@ def imported(record: Record) -> None:
         ("relative difference", "not compared" if error is None else f"{error:.1e}"),
     ]
     rows += [(f"{kind} taken off", str(n)) for kind, n in record["wrappers"].items()]
-    _table(f"Imported {record['name']}", ("what", "value"), rows)
+    table(f"Imported {record['name']}", ("what", "value"), rows)
     written = pathlib.Path(record["output"])
     state.emit(f"wrote {written} and {written.with_suffix('.json').name}")
 
@@ -78,7 +78,7 @@ def stage(record: Record, *written: pathlib.Path) -> None:
         _before_after(record)
     parity = record["details"].get("parity")
     if parity:
-        _table("Parity", ("what", "value"), _parity_rows(parity))
+        table("Parity", ("what", "value"), _parity_rows(parity))
     if not parity and "before" not in record and outcome(record):
         state.emit(outcome(record))
     if "sensitivity" in record["details"]:
@@ -110,25 +110,10 @@ def run(result: Any) -> None:
         if any(cells):
             rows.append((record["name"], *cells))
     columns = ("stage", "MACs", "params", "validation", "test")
-    _table(f"{result.directory}", columns, rows)
+    table(f"{result.directory}", columns, rows)
     report = result.directory / "report.html"
     if report.exists():
         state.emit(f"report: {report}")
-
-
-def benchmarks(runs: Sequence[Record]) -> None:
-    """Show latency per file and number of threads."""
-    rows = [
-        (
-            pathlib.PurePath(run["file"]).name,
-            str(_find(run, "num_threads")),
-            *(_milliseconds(_find(run, key)) for key in ("p50_ms", "p90_ms", "p95_ms")),
-            _milliseconds(_find(run, "init_ms")),
-        )
-        for run in runs
-    ]
-    columns = ("file", "threads", "median", "p90", "p95", "start-up")
-    _table("Latency on this computer (not a phone)", columns, rows)
 
 
 def _before_after(record: Record) -> None:
@@ -144,7 +129,7 @@ def _before_after(record: Record) -> None:
             change = f"{new['value'] - old['value']:+.4f}"
             label = f"{new['metric']} ({split})"
             rows.append((label, _figure(old), _figure(new), change))
-    _table(record["name"], ("", "before", "after", ""), rows)
+    table(record["name"], ("", "before", "after", ""), rows)
 
 
 def _sensitivity(details: Record) -> None:
@@ -162,7 +147,7 @@ def _sensitivity(details: Record) -> None:
     ]
     columns = ["layer", "SNR dB", "KL nats", "drop", *(["chosen"] if chosen else [])]
     precision = details["sensitivity"]["precision"]
-    _table(f"Each layer alone in {precision}", columns, rows)
+    table(f"Each layer alone in {precision}", columns, rows)
     if chosen:
         state.emit(
             f"{len(chosen['raised'])} of {len(rows)} layers raised, held-out "
@@ -200,7 +185,7 @@ def _searched(search: Record) -> None:
         for plan in plans
     ]
     columns = ("plan", search["metric"], "MACs", "params", "reward")
-    _table("Before any training, on the held-out examples", columns, rows)
+    table("Before any training, on the held-out examples", columns, rows)
     state.emit(searched(search))
 
 
@@ -226,32 +211,19 @@ def _figure(evaluation: Record | None) -> str:
     return f"{evaluation['value']:.4f}"
 
 
-def _find(value: Any, key: str) -> Any:
-    """Return the first value under `key`, however deep in a record."""
-    if isinstance(value, Mapping):
-        if key in value:
-            return value[key]
-        found = (_find(item, key) for item in value.values())
-        return next((item for item in found if item is not None), None)
-    return None
-
-
-def _milliseconds(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f} ms"
-
-
-def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Show rows under a title; nothing if there are none."""
     rows = list(rows)
     if not rows:
         return
-    table = Table(show_edge=False, pad_edge=False)
+    shown = Table(show_edge=False, pad_edge=False)
     for column, cells in zip(columns, zip(*rows, strict=True), strict=True):
-        table.add_column(column, justify="right" if _numbers(cells) else "left")
+        shown.add_column(column, justify="right" if _numbers(cells) else "left")
     for row in rows:
-        table.add_row(*row)
+        shown.add_row(*row)
     console = _console()
     console.print(f"\n{title}", style="bold", highlight=False)
-    console.print(table)
+    console.print(shown)
 
 
 def _numbers(cells: Iterable[str]) -> bool:

@@ -38,7 +38,7 @@ class TfliteFile:
     @property
     def latency(self) -> Latency | None:
         """The main benchmark result: a device's before a host's, fewest threads."""
-        known = [item for item in self.latencies if item.p50_ms is not None]
+        known = [item for item in self.latencies if item.counts]
         return min(
             known,
             key=lambda item: (item.where != "device", item.num_threads or 0),
@@ -47,11 +47,12 @@ class TfliteFile:
 
     def latency_like(self, other: Latency) -> Latency | None:
         """Return the result that was measured as `other` was, if there is one."""
-        for item in self.latencies:
-            same = (item.where, item.num_threads) == (other.where, other.num_threads)
-            if same and item.p50_ms is not None:
-                return item
-        return None
+
+        def conditions(item: Latency) -> tuple[object, ...]:
+            return item.where, item.num_threads, item.delegate
+
+        alike = (i for i in self.latencies if conditions(i) == conditions(other))
+        return next((item for item in alike if item.counts), None)
 
 
 def original_file(stage: Stage | None) -> TfliteFile | None:

@@ -7,13 +7,15 @@ import dataclasses
 from tfcompress.report.reading import Reader
 
 UNKNOWN = "unknown place"
+_OLD_PLACES = {"emulator": "emulated"}  # of the first schema
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Latency:
     """One benchmark result.
 
-    ``where`` is what it was measured on: `host`, `device`, `emulator`, `software_gpu`.
+    ``where`` is what it was measured on: `host`, `device`, `emulated`, `software_gpu`.
+    ``not_counted`` says why the figure may not be used; empty: it may.
     """
 
     where: str
@@ -28,6 +30,12 @@ class Latency:
     p95_ms: float | None
     init_ms: float | None
     peak_memory_bytes: float | None
+    not_counted: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> bool:
+        """Whether there is a figure that may be used."""
+        return self.p50_ms is not None and not self.not_counted
 
     @property
     def label(self) -> str:
@@ -44,6 +52,8 @@ class Latency:
             parts.append("not a phone")
         if self.stable is False:
             parts.append("not settled")
+        if self.not_counted:
+            parts.append(f"does not count: {'; '.join(self.not_counted)}")
         return ", ".join(parts)
 
 
@@ -51,8 +61,9 @@ def read_latency(reader: Reader) -> Latency:
     """Read one record of `android_bench`."""
     conditions, times = reader.inside("conditions"), reader.inside("latency")
     device = reader.inside("device")
+    where = reader.text("where") or UNKNOWN
     return Latency(
-        where=reader.text("where") or UNKNOWN,
+        where=_OLD_PLACES.get(where, where),
         backend=reader.text("backend"),
         cpu=device.text("cpu", "name"),
         delegate=conditions.text("delegate"),
@@ -64,6 +75,7 @@ def read_latency(reader: Reader) -> Latency:
         p95_ms=times.number("p95_ms"),
         init_ms=reader.number("init_ms"),
         peak_memory_bytes=reader.number("peak_memory_bytes"),
+        not_counted=tuple(reader.texts("not_counted")),
     )
 
 

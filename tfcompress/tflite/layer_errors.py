@@ -9,14 +9,20 @@ adds: its output's ratio less the largest of its inputs'.
 from __future__ import annotations
 
 import dataclasses
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+import keras
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from tfcompress.tflite import file_records, parsing
+from tfcompress.tflite import (
+    coded_names,
+    conversion,
+    exporting,
+    file_records,
+    parsing,
+)
 from tfcompress.tflite.running import dequantize, quantize
 from tfcompress.tflite.signal_quality import SignalQuality
 
@@ -52,7 +58,7 @@ def worst_layers(
     quantized_file: bytes,
     examples: Iterable[Example],
     *,
-    layer_names: Sequence[str] = (),
+    layers: Mapping[int, Collection[str]] | None = None,
     limit: int = 5,
 ) -> tuple[LayerError, ...]:
     """Rank the layers by the quantization noise that they add.
@@ -61,7 +67,7 @@ def worst_layers(
         float_file: The model as a float32 file.
         quantized_file: The same model, quantized.
         examples: Inputs; a few are enough.
-        layer_names: Keras layers to look for in the tensors' names.
+        layers: The Keras layers of the float file's operators, by their index.
         limit: How many to return.
 
     Returns:
@@ -76,10 +82,11 @@ def worst_layers(
         for old, new in pairs:
             quality[new].add(before.value(old), after.value(new))
     ratios = {tensor: min(q.noise_to_signal, 1e20) for tensor, q in quality.items()}
-    names = {new: before.graph.tensors[old].name for old, new in pairs}
+    names = _names(before.graph, layers or {})
+    partners = {new: names[old] for old, new in pairs}
     found = [
         LayerError(
-            layer=keras_name(names[operator.outputs[0]], layer_names),
+            layer=partners[operator.outputs[0]],
             operator=operator.name,
             snr_db=quality[operator.outputs[0]].snr_db,
             added_noise=_added(operator, ratios),
@@ -89,6 +96,28 @@ def worst_layers(
     ]
     found.sort(key=lambda item: -item.added_noise)
     return tuple(found[:limit])
+
+
+def layers_of(model: keras.Model, content: bytes) -> dict[int, list[str]]:
+    """Return the Keras layers of each operator of a model's float file, by its index.
+
+    They are read from the file of a copy with `coded_names`, since the converter's own
+    names may be those of other layers; nothing is told if that has other operators.
+    """
+    copy = coded_names.coded(model)
+    twin = parsing.parse(conversion.convert(copy.model, "float32").content)
+    kinds = [
+        [operator.name for operator in parsed.subgraphs[0].operators]
+        for parsed in (parsing.parse(content), twin)
+    ]
+    if kinds[0] != kinds[1]:
+        return {}
+    found = coded_names.by_operator(copy, twin, exporting.interface(copy.model))
+    order = {name: number for number, name in enumerate(copy.names)}
+    return {
+        index: sorted(names, key=lambda name: order.get(name, 0))
+        for index, names in found.items()
+    }
 
 
 class _Watched:
@@ -146,25 +175,18 @@ def _kind(op: file_records.Operator, graph: file_records.Subgraph) -> tuple[Any,
     return op.name, graph.tensors[op.outputs[0]].shape
 
 
+def _names(
+    graph: file_records.Subgraph, layers: Mapping[int, Collection[str]]
+) -> dict[int, str]:
+    """Return what to call each operator, by its first output."""
+    return {
+        operator.outputs[0]: "+".join(layers.get(operator.index, ()))
+        or graph.tensors[operator.outputs[0]].name
+        for operator in graph.operators
+        if operator.outputs
+    }
+
+
 def _added(op: file_records.Operator, ratios: Mapping[int, float]) -> float:
     inherited = max((ratios.get(i, 0.0) for i in op.inputs), default=0.0)
     return max(0.0, ratios[op.outputs[0]] - inherited)
-
-
-def keras_name(tensor: str, layer_names: Sequence[str]) -> str:
-    """Return the Keras layers in a tensor's name, in the order of `layer_names`.
-
-    The converter joins the names of what it has fused, TensorFlow may have numbered
-    them, and what follows a layer in a path (``bn/batchnorm/add``) is inside it.
-
-    Example:
-        >>> keras_name("net_1/relu_1/Relu;net_1/conv_1/convolution", ["conv", "relu"])
-        'conv+relu'
-    """
-    known = set(layer_names)
-    found = set()
-    for path in tensor.split(";"):
-        parts = path.split("/")
-        names = [p if p in known else re.sub(r"_\d+$", "", p) for p in parts]
-        found.update([name for name in names if name in known][:1])
-    return "+".join(name for name in layer_names if name in found) or tensor

@@ -228,6 +228,6 @@ def _diagnose(
         for i in range(len(next(iter(arrays.values()))))
     ]
     reference = conversion.convert(model, "float32").content
-    layers = model._flatten_layers()  # noqa: SLF001 (nested ones too)
-    names = [layer.name for layer in layers if not isinstance(layer, keras.Model)]
-    return layer_errors.worst_layers(reference, content, examples, layer_names=names)
+    return layer_errors.worst_layers(
+        reference, content, examples, layers=layer_errors.layers_of(model, reference)
+    )

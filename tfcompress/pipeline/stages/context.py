@@ -54,8 +54,15 @@ class StageContext:
     places: Mapping[str, pathlib.Path] = dataclasses.field(default_factory=dict)
 
     def load(self, role: str) -> keras.Model:
-        """Load the Keras model of a role."""
-        return self.model.load(self.inputs[role].path)
+        """Load the Keras model of a role, and refuse data that do not fit it.
+
+        Raises:
+            DataError: If the run has data and `data.check_fits` refuses them.
+        """
+        model = self.model.load(self.inputs[role].path)
+        if self.has_data:
+            data.check_fits(model, self.dataset)
+        return model
 
     def path(self, suffix: str) -> pathlib.Path:
         """Return the path of this stage's output."""

@@ -23,8 +23,6 @@ def run(context: StageContext) -> Outcome:
     else:
         model = context.load("model")
         outcome = Outcome(model=model)
-        if context.has_data:
-            data.check_fits(model, context.dataset)
     outcome.details["float32"] = _float_file(context, model)
     return outcome
 

@@ -1,0 +1,72 @@
+"""Several targets at once, one thread each; Ctrl-C ends them all and keeps the rest."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+import threading
+from collections.abc import Callable, Sequence
+
+from android_bench.assembling import Visit
+from android_bench.errors import BenchmarkError
+from android_bench.session import Failure, Session, SessionResult, Target
+from android_bench.variants import SessionConfig, Variant
+
+
+def measure(
+    targets: Sequence[Target],
+    config: SessionConfig,
+    *,
+    on_visit: Callable[[Target, Variant, Visit], None] | None = None,
+) -> SessionResult:
+    """Measure the same files on all targets, each in its own thread.
+
+    Interrupted by Ctrl-C, it kills what runs on the targets and returns what they
+    have measured by then, marked `interrupted`.
+
+    Args:
+        targets: At least one.
+        config: What to measure.
+        on_visit: Called after each measurement, from the target's thread.
+
+    Raises:
+        BenchmarkError: If a file is no .tflite file, or every target failed.
+    """
+    stop = threading.Event()
+    sessions = [
+        Session(
+            target,
+            config,
+            stop=stop,
+            on_visit=functools.partial(on_visit, target) if on_visit else None,
+        )
+        for target in targets
+    ]
+    with concurrent.futures.ThreadPoolExecutor(max_workers=len(sessions)) as pool:
+        futures = [pool.submit(session.run) for session in sessions]
+        try:
+            concurrent.futures.wait(futures)
+        except KeyboardInterrupt:
+            stop.set()
+            for target in targets:
+                target.transport.cancel()
+    return _together([future.result() for future in futures])
+
+
+def _together(results: Sequence[SessionResult]) -> SessionResult:
+    records = tuple(record for result in results for record in result.records)
+    failures = tuple(failure for result in results for failure in result.failures)
+    interrupted = any(result.interrupted for result in results)
+    if not records and not interrupted:
+        raise _nothing(failures)
+    return SessionResult(records=records, failures=failures, interrupted=interrupted)
+
+
+def _nothing(failures: Sequence[Failure]) -> BenchmarkError:
+    reasons = dict.fromkeys(failure.message for failure in failures)
+    if len(reasons) == 1:
+        return BenchmarkError(next(iter(reasons)))
+    return BenchmarkError(
+        "Nothing could be measured. Received: "
+        + " | ".join(f"{failure.what}: {failure.message}" for failure in failures)
+    )
