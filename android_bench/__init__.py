@@ -1,8 +1,11 @@
 """Benchmark .tflite files; needs no TensorFlow and imports nothing of tfcompress.
 
-`benchmark` measures a file and returns a `BenchmarkRun`, a plain record that says what
-it was measured on.  A host's figures are marked ``host``: they compare files with each
-other and are never a phone's latency.
+`benchmark` measures a file on this computer and returns a `BenchmarkRun`, a plain
+record that says what it was measured on.  A host's figures are marked ``host``: they
+compare files with each other and are never a phone's latency.
+
+For devices: `choosing.targets` finds them and their runner, `parallel.measure` measures
+files on all of them, and `comparison.compare_runs` compares the records.
 """
 
 from __future__ import annotations

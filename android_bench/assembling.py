@@ -36,6 +36,16 @@ class Visit:
         parsed = self.answer.parsed
         return parsed.mean_ms if parsed.p50_ms is None else parsed.p50_ms
 
+    @property
+    def round(self) -> Round:
+        """What the record keeps of it."""
+        return Round(
+            index=self.index,
+            seconds=round(self.seconds, 3),
+            typical_ms=self.typical_ms,
+            num_runs=self.answer.parsed.num_runs,
+        )
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Surroundings:
@@ -88,15 +98,7 @@ def assemble(
         before=around.before,
         after=around.after,
         drift=around.drift,
-        rounds=tuple(
-            Round(
-                index=visit.index,
-                seconds=round(visit.seconds, 3),
-                typical_ms=visit.typical_ms,
-                num_runs=visit.answer.parsed.num_runs,
-            )
-            for visit in visits
-        ),
+        rounds=tuple(visit.round for visit in visits),
         argv=answers[-1].argv,
     )
 

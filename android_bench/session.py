@@ -24,67 +24,18 @@ from collections.abc import Callable, Iterable, Iterator
 from android_bench import assembling, device_state
 from android_bench.agreement import compare_outputs
 from android_bench.assembling import Surroundings, Visit
-from android_bench.backends.base import Answer, Backend
+from android_bench.backends.base import Answer
 from android_bench.conditions import Agreement
 from android_bench.devices import DeviceState
 from android_bench.errors import BenchmarkError, DeviceError
-from android_bench.records import PLACES, BenchmarkRun
+from android_bench.records import BenchmarkRun
 from android_bench.statistics import Drift, drift, median
-from android_bench.transport import Transport
+from android_bench.targets import Failure, SessionResult, Target
 from android_bench.variants import SessionConfig, Variant
 
+__all__ = ["Failure", "Session", "SessionResult", "Target"]
+
 _COOLING_STEP_S = 5.0
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Target:
-    """A place to measure, and the runner to use there.
-
-    Args:
-        transport: How to reach it.
-        backend: The runner.
-        where: What the records say, if the transport does not know better: a program
-            under an emulator of processors is ``emulated``.
-    """
-
-    transport: Transport
-    backend: Backend
-    where: str | None = None
-
-    @property
-    def place(self) -> str:
-        """One of `PLACES`."""
-        place = self.where or self.transport.where
-        if place not in PLACES:
-            raise ValueError(
-                f"Unknown place of a benchmark. Received: where={place!r}; it must be "
-                f"one of {', '.join(PLACES)}."
-            )
-        return place
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Failure:
-    """What could not be measured, and why."""
-
-    serial: str
-    what: str
-    message: str
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class SessionResult:
-    """What a session came to.
-
-    Args:
-        records: In the order of the variants.
-        failures: Of the others.
-        interrupted: Whether it was stopped; the records are of what was done.
-    """
-
-    records: tuple[BenchmarkRun, ...] = ()
-    failures: tuple[Failure, ...] = ()
-    interrupted: bool = False
 
 
 class Session:

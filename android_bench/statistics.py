@@ -166,7 +166,7 @@ def _student(confidence: float, degrees: int) -> float:
 
 
 def _sign(value: float) -> int:
-    return (value > 0) - (value < 0)
+    return int(value > 0) - int(value < 0)
 
 
 def _rise_probability(score: int, values: Sequence[float]) -> float | None:

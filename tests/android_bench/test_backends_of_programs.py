@@ -81,7 +81,7 @@ def test_the_result_file_is_preferred(backend):
 
 @pytest.mark.parametrize("left", [None, message()])
 def test_an_old_build_is_read_by_its_text(left):
-    """It does not know the flag: a file of another run must not be taken for its own."""
+    """It does not know the flag: a file of another run is not taken for its own."""
     text = "WARN: Unconsumed cmdline flags: --result_file_path=x\n" + log(
         "classic_cpu.log"
     )
@@ -327,3 +327,30 @@ def test_last_words():
     """The telling line, not the last one."""
     assert last_words("ok\nERROR: broken  file\nbye\n") == "ERROR: broken file"
     assert last_words("") == "nothing"
+
+
+def test_the_app_is_a_backend_like_the_others(tmp_path, monkeypatch):
+    """Its answer is the native runner's; fp16 is a plain yes or no; outputs come."""
+    from android_bench import app_runner
+    from android_bench.backends.app import AppBackend
+
+    asked = []
+
+    def run_app(transport, request, *, output_folder, **settings):
+        asked.append((transport, request.fp16, settings["apk"]))
+        files = ()
+        if output_folder is not None:
+            files = (output_folder / "output_0.bin",)
+            files[0].write_bytes(b"abcd")
+        return app_runner.AppAnswer(
+            content=native_answer(), about={}, agreement=None, outputs=files
+        )
+
+    monkeypatch.setattr(app_runner, "run_app", run_app)
+    backend = AppBackend(apk=tmp_path / "app.apk")
+    transport = FakeTransport()
+    answer = backend.measure(transport, RunRequest(model=MODEL, write_outputs=True))
+    assert asked == [(transport, False, tmp_path / "app.apk")]
+    assert answer.parsed.p50_ms == 2.0
+    assert answer.outputs == {"output_0.bin": b"abcd"}
+    assert backend.measure(transport, RunRequest(model=MODEL)).outputs == {}

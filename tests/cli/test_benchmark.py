@@ -38,7 +38,7 @@ def fakes(monkeypatch):
 def target(latency=lambda _: 2.0, **settings):
     outputs = settings.pop("outputs", None)
     return Target(
-        transport=FakeTransport(**settings),
+        transport=FakeTransport(props={"ro.product.model": "P8"}, **settings),
         backend=FakeBackend(latency, outputs=outputs),
     )
 
@@ -195,7 +195,8 @@ def parts():
     return ("--runner-file", runner, "--library", library)
 
 
-def test_on_two_devices_with_the_real_adb(tfcompress, devices, parts, tmp_path):
+@pytest.mark.usefixtures("devices")
+def test_on_two_devices_with_the_real_adb(tfcompress, parts, tmp_path):
     """Push, run, pull, at once; test devices say that they are emulated."""
     output = tmp_path / "b.json"
     words = ["--device", "all", *parts, *QUICK, "--cool-down", "0", "-o", output]

@@ -110,12 +110,13 @@ def benchmark(
     force: bool,
     **settings: Any,
 ) -> None:
-    """Measure how fast FILES (.tflite) run, on Android devices or on this computer.
+    """Measure how fast FILES (.tflite) run on devices or here.
 
-    All files are measured in turn, in several rounds of random order; each time warms
-    up and runs until the median is stable. A GPU's figure counts only if its delegate
-    took the graph and its output agrees with the CPU's. Figures of a computer say
-    little about a phone: every record says where it was measured.
+    On Android devices over adb, or on this computer. All files are measured in turn, in
+    several rounds of random order; each time warms up and runs until the median is
+    stable. A GPU's figure counts only if its delegate took the graph and its output
+    agrees with the CPU's. Figures of a computer say little about a phone: every record
+    says where it was measured.
 
     \b
     Example:

@@ -212,15 +212,19 @@ def _file_row(
 
 
 def _latency_cells(item: Latency) -> tuple[str, ...]:
+    delegate = "" if item.delegate in (None, "cpu", "xnnpack") else f", {item.delegate}"
+    why = "; ".join(item.not_counted)
     return (
-        item.where.replace("_", " "),
+        item.where.replace("_", " ") + delegate,
         formats.plain(item.num_threads),
         formats.milliseconds(item.p50_ms),
         formats.milliseconds(item.p90_ms),
         formats.milliseconds(item.p95_ms),
         formats.milliseconds(item.init_ms),
         formats.size(item.peak_memory_bytes),
-        formats.plain(item.num_runs) + ", not settled" * (item.stable is False),
+        formats.plain(item.num_runs)
+        + ", not settled" * (item.stable is False)
+        + (f", does not count: {why}" if why else ""),
     )
 
 
