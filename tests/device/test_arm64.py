@@ -107,9 +107,7 @@ def test_its_record_says_emulated(emulated, tmp_path):
     """A session on it makes records that no report can take for a device's."""
     command, runner, library = emulated
     start = tmp_path / "start"
-    start.write_text(
-        f'#!/bin/sh\nexec {" ".join(command)} {runner} "$@"\n', "utf-8"
-    )
+    start.write_text(f'#!/bin/sh\nexec {" ".join(command)} {runner} "$@"\n', "utf-8")
     backend = NativeBackend(runner=start, library=library, version=parts.VERSION)
     (record,) = session(tmp_path / "target", backend, place="emulated").records
     assert record.where == "emulated"

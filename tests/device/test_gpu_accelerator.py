@@ -110,9 +110,7 @@ def test_its_record_says_software_gpu(tmp_path):
         version=parts.VERSION,
         variables=parts.software_vulkan(tmp_path),
     )
-    result = session(
-        tmp_path / "target", backend, delegates=("gpu",)
-    )
+    result = session(tmp_path / "target", backend, delegates=("gpu",))
     (record,) = result.records
     assert record.where == "software_gpu"
     assert record.label == "software gpu latency"

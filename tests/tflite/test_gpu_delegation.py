@@ -198,7 +198,7 @@ def test_an_unknown_operator_is_refused_with_a_line():
 
 def test_a_damaged_file_is_one_line():
     """No native code sees the file."""
-    with pytest.raises(errors.TfliteFileError, match="not a .tflite file"):
+    with pytest.raises(errors.TfliteFileError, match=r"not a \.tflite file"):
         tflite.gpu_compatibility(b"not a model at all")
 
 

@@ -11,13 +11,23 @@ dequantized, so its outputs differ from the CPU's and its speed is the float fil
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 from typing import Any
 
 from tfcompress.tflite import file_records, gpu_rules, parsing
 from tfcompress.tflite.gpu_operators import DELEGATES, ML_DRIFT, ROWS, UNTRIED, Row
 
-_FLOATS = "use float32: convert the file without quantization, or another operator"
+_LIMIT_HINTS = {  # words of a reason of `gpu_rules`: the first that fits
+    "dimensions": "reshape to at most 4 dimensions, with the batch",
+    "known only when it runs": "fix the batch and image size when converting",
+    "int64": "use int32, such as keras.ops.cast(x, 'int32')",
+    "of type": "compute it in float32, or convert without quantization",
+    "takes an axis away": "slice with i : i + 1 and keep the axis",
+    "constant": "give {name} constant axes or paddings",
+    "index": "gather with a constant list of int32 indices",
+    "version": "keep {name} in float32",
+}
 _UNKNOWN = Row(
     classic="the operator is not in the table",
     ml_drift="the operator is not in the table",
@@ -91,9 +101,7 @@ class Delegation:
     def parts(self) -> int:
         """Runs of operators on the GPU; each border is a copy and a wait."""
         flags = [False, *(op.taken for op in self.operators)]
-        return sum(
-            now and not before for before, now in zip(flags, flags[1:], strict=False)
-        )
+        return sum(now and not before for before, now in itertools.pairwise(flags))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values; of the operators, the blockers."""
@@ -122,8 +130,10 @@ class GpuCompatibility:
         if not self.quantized:
             return ()
         return (
-            "a quantized file runs on a GPU in floating point: compare its outputs "
-            "with the float model's too",
+            (
+                "a quantized file runs on a GPU in floating point: compare its outputs "
+                "with the float model's too"
+            ),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -155,9 +165,7 @@ missing.tflite (No such file or directory). Check the path.
     return assess(parsing.parse(content, name=name), name=name)
 
 
-def assess(
-    model: file_records.ParsedModel, *, name: str = "bytes"
-) -> GpuCompatibility:
+def assess(model: file_records.ParsedModel, *, name: str = "bytes") -> GpuCompatibility:
     """Judge a file that is parsed already; see `gpu_compatibility`."""
     graph = model.subgraphs[0]
     return GpuCompatibility(
@@ -167,7 +175,9 @@ def assess(
             delegate: Delegation(
                 delegate=delegate,
                 version=version,
-                operators=tuple(_verdict(op, graph, delegate) for op in graph.operators),
+                operators=tuple(
+                    _verdict(op, graph, delegate) for op in graph.operators
+                ),
             )
             for delegate, version in DELEGATES.items()
         },
@@ -199,16 +209,7 @@ def _hint(name: str, reason: str, wrong: str) -> str:
     """Say what to change where the limit, not the operator, is the matter."""
     if wrong:
         return "split the channels and convolve each group, then concatenate"
-    if "dimensions" in reason:
-        return "reshape to at most 4 dimensions, with the batch"
-    if "known only when it runs" in reason:
-        return "fix the batch and image size when converting"
-    if "int64" in reason:
-        return "use int32, such as keras.ops.cast(x, 'int32')"
-    if "of type" in reason:
-        return _FLOATS
-    if "takes an axis away" in reason:
-        return "slice with i : i + 1 and keep the axis"
-    if "constant" in reason:
-        return f"give {name} constant axes or paddings"
+    for words, hint in _LIMIT_HINTS.items():
+        if words in reason:
+            return hint.format(name=name)
     return ""

@@ -26,18 +26,36 @@ from tfcompress.tflite.gpu_operators import CLASSIC
 
 MOST_DIMENSIONS = 4
 _ML_DRIFT_TYPES = frozenset(
-    "float32 float16 int8 uint8 int32 uint32 int16 bool int4".split()
+    ["float32", "float16", "int8", "uint8", "int32", "uint32", "int16", "bool", "int4"]
 )
-_CLASSIC_TYPES = frozenset("float32 float16 int8 uint8".split())
+_CLASSIC_TYPES = frozenset(["float32", "float16", "int8", "uint8"])
 _CONDITIONS = frozenset(
-    """CAST EQUAL GREATER GREATER_EQUAL LESS LESS_EQUAL LOGICAL_AND NOT_EQUAL SELECT
-    SELECT_V2""".split()
+    [
+        "CAST",
+        "EQUAL",
+        "GREATER",
+        "GREATER_EQUAL",
+        "LESS",
+        "LESS_EQUAL",
+        "LOGICAL_AND",
+        "NOT_EQUAL",
+        "SELECT",
+        "SELECT_V2",
+    ]
 )
-_INDEXED = frozenset("CAST EMBEDDING_LOOKUP GATHER ONE_HOT".split())
+_INDEXED = frozenset(["CAST", "EMBEDDING_LOOKUP", "GATHER", "ONE_HOT"])
 _REDUCTIONS = frozenset(
-    "MEAN SUM REDUCE_MAX REDUCE_MIN REDUCE_PROD REDUCE_ANY REDUCE_ALL".split()
+    [
+        "MEAN",
+        "SUM",
+        "REDUCE_MAX",
+        "REDUCE_MIN",
+        "REDUCE_PROD",
+        "REDUCE_ANY",
+        "REDUCE_ALL",
+    ]
 )
-_PADDINGS = frozenset("PAD PADV2 MIRROR_PAD".split())
+_PADDINGS = frozenset(["PAD", "PADV2", "MIRROR_PAD"])
 
 
 def limit(op: Operator, graph: Subgraph, delegate: str) -> str:

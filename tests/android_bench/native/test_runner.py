@@ -110,7 +110,11 @@ def enlarged(path, model, factor):
     parsed = schema.ModelT.InitFromPackedBuf(model.read_bytes())
     for tensor in parsed.subgraphs[0].tensors:
         if len(tensor.shape) == 4 and tensor.buffer and tensor.shape[1] in (28, 14, 7):
-            tensor.shape = [1, *(factor * n for n in tensor.shape[1:3]), tensor.shape[3]]
+            tensor.shape = [
+                1,
+                *(factor * n for n in tensor.shape[1:3]),
+                tensor.shape[3],
+            ]
     builder = flatbuffers.Builder(1 << 16)
     builder.Finish(parsed.Pack(builder), b"TFL3")
     path.write_bytes(bytes(builder.Output()))
@@ -160,7 +164,7 @@ def test_a_bad_model_is_one_line(start, tmp_path, content, code, words):
 
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.9])
 def test_a_truncated_model_never_passes_for_one(start, tmp_path, share):
-    """The library may crash on it: then the answer says where, and no figure is left."""
+    """The library may crash on it: then the answer says where, without a figure."""
     content = FLOAT.read_bytes()
     model = tmp_path / "short.tflite"
     model.write_bytes(content[: int(len(content) * share)])
@@ -197,7 +201,7 @@ def test_a_crash_names_the_signal_and_the_stage(start, tmp_path):
         ("libm.so.6", "no LiteRT 2.3 or newer"),
     ],
 )
-def test_a_bad_library_is_one_line(start, tmp_path, library, words):
+def test_a_bad_library_is_one_line(start, library, words):
     """Missing, no library, or another one (as an old LiteRT is)."""
     if library == "libm.so.6":
         known = subprocess.run(
