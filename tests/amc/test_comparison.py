@@ -100,7 +100,7 @@ def calls_of(limit=None):
         pytest.param(3, marks=pytest.mark.slow),
         9,
         pytest.param(20, marks=pytest.mark.slow),
-        pytest.param(33, marks=pytest.mark.slow),
+        pytest.param(29, marks=pytest.mark.slow),
     ],
 )
 def test_a_killed_comparison_goes_on(tmp_path, model, dataset, rows, limit):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from tests.amc.fakes import made
 from tfcompress.amc import families

@@ -501,5 +501,6 @@ def test_on_real_images_the_search_beats_its_own_warm_up(tmp_path):
     held_out = problems.HeldOut(dataset, task, num_examples=500)
     assert held_out(pruned) == pytest.approx(result.best_metric, abs=0.003)
     rewards = [record["reward"] for record in result.history]
-    assert np.mean(rewards[-10:]) > np.mean(rewards[:15])
+    at_random = rewards[3:15]  # the three before are made by hand
+    assert np.mean(rewards[15:]) > np.mean(at_random)
     assert result.best_metric > 0.5 * result.original.metric

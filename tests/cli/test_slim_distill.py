@@ -51,7 +51,8 @@ def test_a_cut_that_asks_the_data_refuses_those_that_do_not_fit(
         *arguments, "-o", tmp_path / "p.keras", "--data", f"{SETS}:{data}"
     )
 
-    assert "Received" in message and "Unexpected" not in message
+    assert "Received" in message
+    assert "Unexpected" not in message
     assert not (tmp_path / "p.keras").exists()
 
 
