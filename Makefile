@@ -1,12 +1,13 @@
 # One entry for people and for CI.  `make` alone runs what a commit must pass.
 .DEFAULT_GOAL := check
-.PHONY: help demo test check format lint types layers test-fast golden docs bench clean
+.PHONY: help demo test test-device check format lint types layers test-fast golden docs bench clean
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
+DEVICE_PARTS ?= $(VENV)/device-parts
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
@@ -41,6 +42,11 @@ test-fast: $(READY)  ## fast tests and every docstring example
 
 test: $(READY)       ## also the tests that train and convert real models
 	$(PYTEST) -m "not device"
+
+test-device: $(READY)  ## tests with emulated devices; installs their parts (Debian, root)
+	tests/device/install_parts.sh $(BIN)/python $(abspath $(DEVICE_PARTS))
+	TFCOMPRESS_ARM64_WHEELS=$(abspath $(DEVICE_PARTS)) \
+		$(BIN)/python -m pytest -m device -rs
 
 golden: $(READY)     ## rewrite golden files; read the diff before committing it
 	$(BIN)/python -m pytest -q --golden-update -m "not slow and not device" tests/cli tests/report

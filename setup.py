@@ -63,6 +63,7 @@ setuptools.setup(
         include=["tfcompress", "tfcompress.*", "android_bench", "android_bench.*"]
     ),
     package_data={
+        "android_bench.native": ["*.c", "*.h"],
         "tfcompress": ["py.typed"],
         "tfcompress.data": ["embedded/*"],
         "tfcompress.report": ["templates/*"],

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pathlib
 import subprocess
 import sys
+import zipfile
 
 import keras
+
+OP_MODELS = pathlib.Path(__file__).parents[1] / "device" / "op_models.zip"
 
 
 def test_a_keras_file_as_json(tfcompress, model_file):
@@ -39,6 +43,20 @@ def test_a_tflite_file(tfcompress, tflite_file):
     shown = tfcompress("inspect", tflite_file).out
     assert "CONV_2D" in shown
     assert "image" in shown
+
+
+def test_what_a_gpu_takes_of_a_tflite_file(tfcompress, tmp_path):
+    """Counts for each delegate, and each blocker with the change to make."""
+    path = tmp_path / "net.tflite"
+    with zipfile.ZipFile(OP_MODELS) as archive:
+        path.write_bytes(archive.read("gather_nd.float32.tflite"))
+    record = tfcompress("inspect", path, "--json").record["gpu"]
+    drift = record["delegates"]["ml_drift"]
+    assert (drift["taken"], drift["total"], drift["full"]) == (0, 1, False)
+    assert drift["blockers"][0]["name"] == "GATHER_ND"
+    shown = " ".join(tfcompress("inspect", path).out.split())
+    assert "ml drift: GATHER_ND (Identity): the operator is not supported;" in shown
+    assert "keras.ops.take along one axis" in shown
 
 
 def test_a_tflite_file_needs_no_tensorflow(tflite_file):

@@ -93,8 +93,13 @@ def host_runner() -> pathlib.Path:
 def on_cpu(model: pathlib.Path, *options: str) -> list[str]:
     """Return the command that measures a file on this computer's CPU."""
     library = LITERT / "libLiteRt.so"
-    return [str(host_runner()), "--library", str(library), "--model", str(model)] + [
-        *options
+    return [
+        str(host_runner()),
+        "--library",
+        str(library),
+        "--model",
+        str(model),
+        *options,
     ]
 
 

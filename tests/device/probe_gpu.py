@@ -10,6 +10,7 @@ suite.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import json
 import pathlib
 import sys
@@ -27,10 +28,18 @@ RESULT = HERE / "gpu_probe.json"
 ONCE = ("--warmup", "0", "--min-runs", "1", "--max-seconds", "0.001")
 
 
+@functools.cache
 def models() -> dict[str, bytes]:
     """Return the files by name."""
     with zipfile.ZipFile(MODELS) as archive:
         return {n.removesuffix(".tflite"): archive.read(n) for n in archive.namelist()}
+
+
+@functools.cache
+def recorded() -> dict[str, Any]:
+    """Return the committed result."""
+    found: dict[str, Any] = json.loads(RESULT.read_text("utf-8"))
+    return found
 
 
 def probe(content: bytes, folder: pathlib.Path) -> dict[str, Any]:

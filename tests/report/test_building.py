@@ -132,6 +132,23 @@ def test_latencies_with_other_threads_are_not_compared(run):
     assert row.after == 0.1043
 
 
+def test_what_a_gpu_takes_is_marked_as_predicted(run):
+    """Each delegate in a line, with what blocks it and the change to make."""
+    blocker = {"name": "WHERE", "reason": "no size", "wrong": "", "hint": "use a mask"}
+    found = {"taken": 8, "total": 9, "blockers": [blocker, blocker]}
+
+    def predict(record):
+        gpu = {"delegates": {"ml_drift": found}}
+        record["details"]["inspection"]["gpu"] = gpu
+
+    runs.edit(run / "convert.json", predict)
+    built = report.build(run)
+    line = "ml drift takes 8 of 9 operators; WHERE: no size (use a mask)"
+    assert built.files[0].gpu == (line,)
+    assert "On a GPU, predicted: ml drift takes 8 of 9" in report.to_markdown(built)
+    assert f"{line} (predicted)" in report.to_html(built)
+
+
 def test_the_verdict_says_what_was_gained_and_that_parity_passed(run):
     """One sentence each, with the figures."""
     verdict = report.build(run).verdict

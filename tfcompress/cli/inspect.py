@@ -19,8 +19,8 @@ def inspect(model: pathlib.Path, as_json: bool, **loading: Any) -> None:
     """Show what MODEL costs and which channels could be removed.
 
     MODEL is a .keras file (channel groups, what is fixed and why, MACs and
-    parameters) or a .tflite file (operators, tensor types, scales, sizes; needs no
-    TensorFlow).
+    parameters) or a .tflite file (operators, tensor types, scales, sizes, and what
+    the GPU delegates take of it; needs no TensorFlow).
 
     \b
     Example:
@@ -33,6 +33,7 @@ def inspect(model: pathlib.Path, as_json: bool, **loading: Any) -> None:
         from tfcompress import tflite
 
         record = tflite.inspect(model).to_dict()
+        record["gpu"] = tflite.gpu_compatibility(model).to_dict()
         show = tables.tflite_file
     else:
         state.load_tensorflow()

@@ -55,6 +55,24 @@ def tflite_file(record: Record) -> None:
     for key in ("inputs", "outputs"):
         tensors = [(t["name"], t["dtype"], str(t["shape"])) for t in record[key]]
         table(key.capitalize(), ("name", "type", "shape"), tensors)
+    _gpu(record["gpu"])
+
+
+def _gpu(record: Record) -> None:
+    """Show what each GPU delegate takes, what blocks it and how to change that."""
+    rows = [
+        (found["version"], f"{found['taken']} of {found['total']}", str(found["parts"]))
+        for found in record["delegates"].values()
+    ]
+    table("On a GPU, predicted", ("delegate", "operators", "parts"), rows)
+    for name, found in record["delegates"].items():
+        for op in found["blockers"]:
+            why = op["reason"] or op["wrong"]
+            hint = f"; {op['hint']}" if op["hint"] else ""
+            place = name.replace("_", " ")
+            state.emit(f"{place}: {op['name']} ({op['output']}): {why}{hint}")
+    for note in record["notes"]:
+        state.emit(f"note: {note}")
 
 
 def devices(found: Sequence[Record]) -> None:

@@ -34,6 +34,7 @@ class TfliteFile:
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     latencies: tuple[Latency, ...] = ()
+    gpu: tuple[str, ...] = ()
 
     @property
     def latency(self) -> Latency | None:
@@ -119,6 +120,7 @@ def _file(
         inputs=_tensors(seen, "inputs"),
         outputs=_tensors(seen, "outputs"),
         latencies=tuple(read_latency(b) for d in readers for b in d.items("benchmark")),
+        gpu=_gpu(seen.inside("gpu").inside("delegates")),
     )
 
 
@@ -160,6 +162,23 @@ def _tensors(reader: Reader, key: str) -> tuple[str, ...]:
         shape = formats.shape(item.values.get("shape"))
         kind = item.text("dtype") or ""
         lines.append(" ".join(filter(None, [item.text("name"), kind, shape])))
+    return tuple(lines)
+
+
+def _gpu(delegates: Reader) -> tuple[str, ...]:
+    """Say in a line what each GPU delegate takes, and what blocks it."""
+    lines = []
+    for name in delegates.values:
+        found = delegates.inside(name)
+        counts = f"{found.count('taken')} of {found.count('total')} operators"
+        blockers = found.items("blockers") if found.values.get("blockers") else []
+        reasons = [
+            f"{item.text('name')}: {item.text('reason') or item.text('wrong')} "
+            f"({item.text('hint')})"
+            for item in blockers
+        ]
+        words = [f"{name.replace('_', ' ')} takes {counts}", *dict.fromkeys(reasons)]
+        lines.append("; ".join(words))
     return tuple(lines)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tfcompress.tflite.conversion import Conversion, convert
+    from tfcompress.tflite.gpu_delegation import GpuCompatibility, gpu_compatibility
     from tfcompress.tflite.inspection import Inspection, inspect
     from tfcompress.tflite.parity import ParityReport, check_parity
     from tfcompress.tflite.probing import probe
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "Conversion": "conversion",
+    "GpuCompatibility": "gpu_delegation",
     "Inspection": "inspection",
     "ParityReport": "parity",
     "RECIPES": "recipes",
     "Runner": "running",
     "check_parity": "parity",
     "convert": "conversion",
+    "gpu_compatibility": "gpu_delegation",
     "inspect": "inspection",
     "probe": "probing",
 }
@@ -34,11 +37,13 @@ _NAMES = {
 __all__ = [
     "RECIPES",
     "Conversion",
+    "GpuCompatibility",
     "Inspection",
     "ParityReport",
     "Runner",
     "check_parity",
     "convert",
+    "gpu_compatibility",
     "inspect",
     "probe",
 ]

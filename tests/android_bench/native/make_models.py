@@ -1,8 +1,8 @@
 """Train the two small files that the runner's tests measure; run once, by hand.
 
-``python -m tests.android_bench.native.make_models FOLDER`` writes ``digits_float.tflite``
-and ``digits_int8.tflite``: the same trained network, so that outputs differ between
-inputs and a wrong kernel shows.
+``python -m tests.android_bench.native.make_models FOLDER`` writes
+``digits_float.tflite`` and ``digits_int8.tflite``: the same trained network, so that
+outputs differ between inputs and a wrong kernel shows.
 """
 
 from __future__ import annotations

@@ -32,10 +32,11 @@ def run(context: StageContext) -> Outcome:
         **_improved(config),
         sparse=config.sparse,
     )
+    gpu = tflite.gpu_compatibility(path).to_dict()
     details = {
         **({} if chosen is None else {"mixed": chosen.to_dict()}),
         "conversion": conversion.to_dict(),
-        "inspection": tflite.inspect(path).to_dict(),
+        "inspection": {**tflite.inspect(path).to_dict(), "gpu": gpu},
     }
     return Outcome(file=path, details=details)
 
