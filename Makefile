@@ -7,7 +7,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
-DEVICE_PARTS ?= $(VENV)/device-parts
+DEVICE_PARTS ?= $(abspath $(VENV)/device-parts)
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
@@ -44,9 +44,11 @@ test: $(READY)       ## also the tests that train and convert real models
 	$(PYTEST) -m "not device"
 
 test-device: $(READY)  ## tests with emulated devices; installs their parts (Debian, root)
-	tests/device/install_parts.sh $(BIN)/python $(abspath $(DEVICE_PARTS))
-	TFCOMPRESS_ARM64_WHEELS=$(abspath $(DEVICE_PARTS)) \
-		$(BIN)/python -m pytest -m device -rs
+	tests/device/install_parts.sh $(BIN)/python $(DEVICE_PARTS)
+	TFCOMPRESS_ARM64_WHEELS=$(DEVICE_PARTS) TFCOMPRESS_ADBD_FOLDER=$(DEVICE_PARTS)/adbd \
+		KOTLIN_HOME=$(DEVICE_PARTS)/node_modules/kotlin-compiler \
+		$(BIN)/python -m pytest -rs tests/device tests/android_bench tests/fakes \
+		tests/cli/test_devices.py tests/cli/test_benchmark.py
 
 golden: $(READY)     ## rewrite golden files; read the diff before committing it
 	$(BIN)/python -m pytest -q --golden-update -m "not slow and not device" tests/cli tests/report

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Installs on Debian what the device suites need, then downloads the aarch64 wheel.
+# Installs on Debian what the device suites need, then gets into FOLDER the aarch64
+# wheel and the Kotlin compiler, and builds Android's adbd.
 #
 #   tests/device/install_parts.sh PYTHON FOLDER
 #
-# PYTHON has ai-edge-litert installed; FOLDER is where the wheel goes. Only installing
+# PYTHON has ai-edge-litert installed. Only installing
 # packages needs root: run `make test-device` as root, or with a sudo that asks you. What
 # is there already is left alone, so a second run needs neither root nor a network.
 set -euo pipefail
@@ -16,6 +17,8 @@ packages=(
   chromium-common                                         # SwiftShader: software Vulkan
   clang dpkg-dev android-libbase-dev android-libcutils-dev  # Android's adbd
   android-liblog-dev android-libboringssl-dev
+  mksh util-linux                                         # Android's shell; unshare
+  default-jdk-headless junit4 npm                         # the app's own code
 )
 
 missing=()
@@ -45,3 +48,9 @@ if ! ls "$folder/ai_edge_litert-$version-"*aarch64.whl >/dev/null 2>&1; then
   "$python" -m pip download --quiet --no-deps --only-binary :all: \
     --platform manylinux_2_27_aarch64 --dest "$folder" "ai-edge-litert==$version"
 fi
+
+kotlin=$folder/node_modules/kotlin-compiler
+[ -e "$kotlin" ] || npm install --silent --prefix "$folder" kotlin-compiler@2.3.20
+
+TFCOMPRESS_ADBD_FOLDER=${TFCOMPRESS_ADBD_FOLDER:-$folder/adbd} \
+  "$(dirname "$0")/build_adbd.sh"
