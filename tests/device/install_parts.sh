@@ -18,7 +18,7 @@ packages=(
   clang dpkg-dev android-libbase-dev android-libcutils-dev  # Android's adbd
   android-liblog-dev android-libboringssl-dev
   mksh util-linux                                         # Android's shell; unshare
-  default-jdk-headless junit4 npm                         # the app's own code
+  default-jdk-headless junit4                             # the app's own code
 )
 
 missing=()
@@ -26,6 +26,8 @@ for package in "${packages[@]}"; do
   dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null | grep -q '^ii' ||
     missing+=("$package")
 done
+# Node's own package has npm too, and forbids Debian's.
+command -v npm >/dev/null || missing+=(npm)
 if ((${#missing[@]})); then
   as_root=()
   if ((EUID != 0)); then
