@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import functools
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 from android_bench.assembling import Visit
@@ -12,7 +13,7 @@ from android_bench.errors import BenchmarkError
 from android_bench.session import Failure, Session, SessionResult, Target
 from android_bench.variants import SessionConfig, Variant
 
-_LOOK_S = 0.5
+_LOOK_S = 0.1
 
 
 def measure(
@@ -47,13 +48,26 @@ def measure(
     with concurrent.futures.ThreadPoolExecutor(max_workers=len(sessions)) as pool:
         futures = [pool.submit(session.run) for session in sessions]
         try:
-            while concurrent.futures.wait(futures, timeout=_LOOK_S).not_done:
-                pass  # a signal that another thread has got is seen at the next look
+            _wait(futures)
         except KeyboardInterrupt:
             stop.set()
-            for target in targets:
-                target.transport.cancel()
+            _wait(futures, cancelling=targets)
     return _together([future.result() for future in futures])
+
+
+def _wait(
+    futures: Sequence[concurrent.futures.Future[SessionResult]],
+    *,
+    cancelling: Sequence[Target] = (),
+) -> None:
+    """Wait for all, asleep: Ctrl-C within `concurrent.futures.wait` may keep locks.
+
+    Targets are cancelled again and again: one may start its next program just now.
+    """
+    while not all(future.done() for future in futures):
+        for target in cancelling:
+            target.transport.cancel()
+        time.sleep(_LOOK_S)
 
 
 def _together(results: Sequence[SessionResult]) -> SessionResult:

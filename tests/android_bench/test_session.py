@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import array
+import os
+import signal
 import threading
 import time
 
@@ -289,24 +291,25 @@ def test_a_lost_device_does_not_stop_the_other(models):
         parallel.measure(targets[:1], config(models[:1]))
 
 
-def test_ctrl_c_ends_all_and_keeps_what_is_done(models, monkeypatch):
-    """What runs is cancelled; the rounds before are in the records."""
-    import concurrent.futures
+@pytest.fixture
+def interruptible():
+    """Let SIGINT raise KeyboardInterrupt, whatever started this process."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
-    started = threading.Event()
+
+@pytest.mark.usefixtures("interruptible")
+def test_ctrl_c_ends_all_and_keeps_what_is_done(models):
+    """What runs is cancelled; the rounds before are in the records."""
 
     def latency(call):
         if call.count < 3:
             return 1.0
-        started.set()
+        os.kill(os.getpid(), signal.SIGINT)
         call.transport.cancelled.wait(10)
         return RunnerError("It was cancelled.")
 
-    def interrupted(*_, **__):
-        started.wait(10)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(concurrent.futures, "wait", interrupted)
     transport = FakeTransport()
     target = Target(transport=transport, backend=FakeBackend(latency))
     result = parallel.measure([target], config(models[:1]))
