@@ -35,6 +35,7 @@ COMMANDS = (
     "convert",
     "verify",
     "benchmark",
+    "latency",
     "report",
     "run",
 )
