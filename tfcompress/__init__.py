@@ -93,6 +93,7 @@ __all__ = [
     "distill",
     "graph",
     "interop",
+    "latency",
     "mask_model",
     "pipeline",
     "prune_model",

@@ -25,7 +25,8 @@ def install(monkeypatch) -> types.SimpleNamespace:
     """Put it in place; what it was called with is in what is returned."""
     called = types.SimpleNamespace(count=0, methods=None, sparsities=None)
 
-    def search(model, dataset, *, config, task, state_dir, progress) -> Any:
+    def search(model, dataset, *, config, budget, task, state_dir, progress) -> Any:
+        called.budget = budget
         called.config, called.state_dir = config, state_dir
         called.given = (dataset, task)
         called.count += 1

@@ -12,7 +12,7 @@ import pytest
 
 from tests.models import conv_bn_net, randomise
 from tests.pipeline import fake_search, small_runs
-from tfcompress import errors, graph, report
+from tfcompress import errors, graph, latency, report
 from tfcompress.pipeline import Observer, parse_workflow, run_workflow
 from tfcompress.pipeline.settings import PruneConfig
 
@@ -115,6 +115,9 @@ def test_it_takes_the_seed_of_the_run(model):
         ({"reward": "latency"}, "reward='latency'"),
         ({"min_ratio": 0.0}, "min_ratio=0.0"),
         ({"baselines": ["amc"]}, "baselines='amc'; it must be names of uniform"),
+        ({"milliseconds": 4.0}, "latency_table=None"),
+        ({"latency_table": "t.json"}, "milliseconds=None"),
+        ({"milliseconds": 0, "latency_table": "t.json"}, "milliseconds=0"),
     ],
 )
 def test_settings_are_checked_before_the_run(model, settings, said):
@@ -250,3 +253,50 @@ def test_a_run_killed_in_its_search_ends_with_the_same_plan(tmp_path):
         "random",
     ]
     assert "The search for a plan" in (killed / "report.html").read_text()
+
+
+@pytest.fixture
+def table(tmp_path, model):
+    """Return the path of a table of this host, in which nothing was measured twice."""
+    layer_graph = graph.trace(keras.saving.load_model(model))
+    latency.build_table(layer_graph, num_networks=0, run_dir=tmp_path / "latency")
+    return tmp_path / "latency" / "table.json"
+
+
+@pytest.mark.slow
+def test_a_limit_in_milliseconds_holds_and_finalists_are_measured(
+    tmp_path, model, table
+):
+    """Real episodes, a real table of this host; the report says what came of it."""
+    layer_graph = graph.trace(keras.saving.load_model(model))
+    known = latency.Table.load(table)
+    limit = 0.8 * latency.predict(layer_graph, None, known)
+    stage = {
+        "kind": "amc",
+        "milliseconds": limit,
+        "latency_table": str(table),
+        "episodes": 6,
+        "warmup_episodes": 4,
+        "evaluation_examples": 10,
+        "reconstruction_examples": 50,
+        "round_to": 4,
+        "finalists": 2,
+        "baselines": ["uniform"],
+    }
+
+    run_workflow(workflow(model, stage), tmp_path / "run")
+
+    search = record(tmp_path / "run", "amc")["details"]["search"]
+    timed = search["latency"]
+    assert timed["limit_ms"] == limit
+    assert timed["where"] == "host"
+    assert len(timed["plans"]) == 2
+    assert timed["plans"][0]["metric"] >= timed["plans"][1]["metric"]
+    for plan in timed["plans"]:
+        assert 0 < plan["predicted_ms"] <= limit
+        assert plan["measured_ms"] > 0
+    assert all(episode["custom"][0] <= limit for episode in search["history"])
+    (shown,) = report.build(tmp_path / "run").searches
+    assert shown.notes[0].startswith("Limit: ")
+    assert "host latency" in shown.notes[0]
+    assert "measured" in shown.notes[1]

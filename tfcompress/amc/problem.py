@@ -241,10 +241,12 @@ def _identity(
     settings = config.to_dict()
     del settings["episodes"], settings["patience"]
     names = [function and _name(function) for function in functions]
+    costs = [function for function, _ in budget.custom] if budget else []
     return files.fingerprint(
         layer_graph.fingerprint,
         repr(sorted(settings.items())),
         repr((limits(budget), names)),
+        *(str(getattr(cost, "fingerprint", "")) for cost in costs),
         dataset.fingerprint,
         *(np.asarray(weight.value).tobytes() for weight in layer_graph.model.weights),
     )

@@ -25,7 +25,9 @@ from tfcompress.cli import method_options, options, state
 @options.loading_options
 @options.seed_option
 @options.common_options
-def amc(save_model: pathlib.Path | None, **given: Any) -> int:
+def amc(
+    save_model: pathlib.Path | None, latency_table: pathlib.Path | None, **given: Any
+) -> int:
     """Search how much of each layer of MODEL to keep: AMC.
 
     AutoML for Model Compression: an agent learns to decide layer by layer within the
@@ -39,8 +41,11 @@ def amc(save_model: pathlib.Path | None, **given: Any) -> int:
         tfcompress amc model.keras --data fashion-mnist --macs 0.5 -o plan.json
         tfcompress amc model.keras --data photos/ --reward params -o plan.json \\
             --save-model small.keras
+        tfcompress amc model.keras --data photos/ -o plan.json --milliseconds 4 \\
+            --latency-table runs/latency/table.json
     """
     from tfcompress.cli import running
 
     state.resumable()
+    given["latency_table"] = None if latency_table is None else str(latency_table)
     return running.single("amc", {**given, "save_model": save_model})

@@ -54,6 +54,16 @@ budget_options = options.chain(
 search_options = options.chain(
     *_limits,
     click.option(
+        "--milliseconds",
+        type=click.FloatRange(0, min_open=True),
+        help="Most that one inference may take, as --latency-table predicts it.",
+    ),
+    click.option(
+        "--latency-table",
+        type=options.PATH,
+        help="What `tfcompress latency` has measured of this model on the target.",
+    ),
+    click.option(
         "--reward",
         type=click.Choice(["error", "macs", "params"]),
         help="What is optimised: the error within the budget; or the error times the "

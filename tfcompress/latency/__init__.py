@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tfcompress.latency.building import build_table
+    from tfcompress.latency.finalists import Timed, remeasure
     from tfcompress.latency.grids import Grid
     from tfcompress.latency.measuring import HostMeasure, Measure
     from tfcompress.latency.prediction import budget, predict, predictor
@@ -30,11 +31,13 @@ _NAMES = {
     "HostMeasure": "measuring",
     "Measure": "measuring",
     "Table": "table",
+    "Timed": "finalists",
     "budget": "prediction",
     "build_table": "building",
     "predict": "prediction",
     "predictor": "prediction",
     "random_plans": "sampling",
+    "remeasure": "finalists",
 }
 
 __all__ = [
@@ -44,11 +47,13 @@ __all__ = [
     "HostMeasure",
     "Measure",
     "Table",
+    "Timed",
     "budget",
     "build_table",
     "predict",
     "predictor",
     "random_plans",
+    "remeasure",
 ]
 
 

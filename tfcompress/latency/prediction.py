@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import weakref
 
 import numpy as np
 import numpy.typing as npt
 
-from tfcompress import graph
+from tfcompress import files, graph
 from tfcompress.channels import Budget
 from tfcompress.config import require
 from tfcompress.graph.tracing import BoolArray
@@ -116,6 +117,11 @@ class LatencyCost:
 
     table: Table
     __name__ = "latency_ms"
+
+    @property
+    def fingerprint(self) -> str:
+        """What a search depends on besides the name."""
+        return files.fingerprint(json.dumps(self.table.to_dict(), sort_keys=True))
 
     def __call__(self, layer_graph: graph.LayerGraph, plan: graph.PruningPlan) -> float:
         """Return the predicted milliseconds."""

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tfcompress import data, errors, files
-from tfcompress.pipeline import evaluating, records
+from tfcompress.pipeline import evaluating, records, settings
 from tfcompress.pipeline.fingerprints import file_fingerprint, stage_key
 from tfcompress.pipeline.observer import Observer
 from tfcompress.pipeline.sources import DataSource, ModelSource
@@ -85,7 +85,7 @@ class Execution:
     def key(self, stage: StageSpec, inputs: Mapping[str, Artifact]) -> str:
         """Return the name of this stage's result: settings and contents read."""
         config = stage.config.to_dict()
-        for name in ("plan", "precision"):
+        for name in settings.FILES:
             path = config.get(name)
             if isinstance(path, str) and pathlib.Path(path).is_file():
                 config[name] = file_fingerprint(

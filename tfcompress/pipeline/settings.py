@@ -21,6 +21,10 @@ CRITERIA = (
 )
 
 
+FILES = ("plan", "precision", "latency_table")
+"""Settings that name a file: relative to the workflow's, and its content counts."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OriginalConfig(Config):
     """The first stage of every run: what the input model is and can do."""
@@ -101,10 +105,26 @@ class SearchConfig(amc.AmcConfig):
 
     # `random` and `greedy` judge as many plans as the agent, the others one
     baselines: tuple[str, ...] = ("uniform", "shallow", "deep")
+    milliseconds: float | None = None  # most that the plan may take, by `latency_table`
+    latency_table: str | None = None  # path of a table that `tfcompress latency` wrote
+    finalists: int = 3  # best plans that are measured beside their predictions
 
     def __post_init__(self) -> None:
         """Check the names."""
         super().__post_init__()
+        ms, table = self.milliseconds, self.latency_table
+        if ms is not None:
+            require(ms > 0, "milliseconds", ms, "above 0")
+            require(table, "latency_table", table, "the table that predicts them")
+            require(
+                self.granularity == "channels",
+                "milliseconds",
+                ms,
+                "unset with granularity='weights': zeros save no time",
+            )
+        elif table is not None:
+            require(ms, "milliseconds", ms, "the limit that the table is for")
+        require(self.finalists >= 1, "finalists", self.finalists, "1 or more")
         names = [name for name in amc.METHODS if name != "amc"]
         for name in self.baselines:
             require(name in names, "baselines", name, f"names of {', '.join(names)}")

@@ -170,7 +170,7 @@ class _Builder:
         self._check_name(name)
         found = KINDS[kind]
         inputs = self._inputs(kind, values)
-        for key in ("plan", "precision"):
+        for key in settings.FILES:
             if isinstance(values.get(key), str):
                 values = _with_path(values, key, self._folder)
         known = [field.name for field in dataclasses.fields(found.config)]

@@ -204,8 +204,36 @@ def _search(run: Run, stage: Stage) -> Search | None:
         episodes=episodes,
         baselines=tuple(_method(item) for item in reader.items("baselines")),
         decisions=tuple(_decision(item) for item in reader.items("decisions")),
-        notes=tuple(reader.texts("notes")),
+        notes=(*_timed(reader.inside("latency")), *reader.texts("notes")),
     )
+
+
+def _timed(reader: Reader) -> list[str]:
+    """Say of each measured finalist what was predicted, and where it was measured."""
+    limit = reader.number("limit_ms")
+    if limit is None:
+        return []
+    place = (reader.text("where") or "unknown").replace("_", " ")
+    threads = reader.count("num_threads")
+    lines = [
+        (
+            f"Limit: {limit:.3g} ms {place} latency, {reader.text('recipe')} files, "
+            f"{threads} thread{'s'[: threads > 1]}, predicted by a table of operators."
+        )
+    ]
+    for item in reader.items("plans"):
+        predicted, measured = item.number("predicted_ms"), item.number("measured_ms")
+        if predicted is None:
+            continue
+        line = f"Plan {item.count('episode')}: predicted {predicted:.3f} ms, "
+        if measured is None:
+            lines.append(line + "not measured.")
+        else:
+            off = formats.percent(predicted / measured - 1)
+            lines.append(
+                line + f"measured {measured:.3f} ms (prediction off by {off})."
+            )
+    return lines
 
 
 def _episode(reader: Reader, number: int) -> Episode:

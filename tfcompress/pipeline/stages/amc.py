@@ -13,6 +13,7 @@ import keras
 from tfcompress import amc, files, graph
 from tfcompress.pipeline.records import channel_rows
 from tfcompress.pipeline.settings import SearchConfig
+from tfcompress.pipeline.stages import latency_limit
 from tfcompress.pipeline.stages.context import Outcome, StageContext
 
 
@@ -27,20 +28,26 @@ def run(context: StageContext) -> Outcome:
         model,
         context.dataset,
         config=config.search(),
+        budget=latency_limit.budget_of(config),
         task=context.task,
         state_dir=context.state_dir,
         progress=context.progress,
     )
+    layer_graph = graph.trace(model)
     details = {
         "plan": _write_plan(context, result),
-        "search": {**result.to_dict(), "baselines": _baselines(context, model)},
+        "search": {
+            **result.to_dict(),
+            "baselines": _baselines(context, model),
+            "latency": latency_limit.finalists(config, layer_graph, result),
+        },
     }
     if result.sparsities is not None:  # zeros inside the weights, the shape stays
         return Outcome(model=result.model, details=details)
     pruned, surgery = graph.prune_model(result.model, result.plan)
     return Outcome(
         model=pruned,
-        channels=channel_rows(graph.trace(model), result.plan),
+        channels=channel_rows(layer_graph, result.plan),
         surgery=surgery.to_dict(),
         details=details,
     )
@@ -55,6 +62,7 @@ def _baselines(context: StageContext, model: keras.Model) -> list[dict[str, Any]
         model,
         context.dataset,
         config=config.search(),
+        budget=latency_limit.budget_of(config),
         methods=config.baselines,
         seeds=(config.seed,),
         task=context.task,
