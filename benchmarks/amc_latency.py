@@ -2,8 +2,9 @@
 
     python -m benchmarks.amc_latency --cifar10 FOLDER
 
-Design.  Three MobileNets of equal latency, from the weights that `benchmarks.amc` starts
-from: float32 files, one thread of this host (`where` says so; it is no phone's latency).
+Design.  Three cuts of MobileNet v1 of equal latency, from the weights that
+`benchmarks.amc` starts from: float32 files, one thread of this host (`where` says so;
+it is no phone's latency).
 
 1. A latency table is built for the network (`latency.build_table`).
 2. The best plan that AMC found at half of the MACs is looked up in the results of
