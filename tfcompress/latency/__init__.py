@@ -1,0 +1,64 @@
+"""Predict how long a pruned network takes on a target, without building it.
+
+FLOPs are not milliseconds.  `build_table` measures every operator that pruning can leave
+of some models, on one target; `predict` adds up a plan's operators; `budget` limits a
+search by the sum, as `tfcompress.Budget` limits it by MACs::
+
+    models -> operators -> small files -> measured -> Table -> predict, budget
+              operators.py operator_files points.py   table.py  prediction.py
+
+Names load on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tfcompress.latency.building import build_table
+    from tfcompress.latency.grids import Grid
+    from tfcompress.latency.measuring import HostMeasure, Measure
+    from tfcompress.latency.prediction import budget, predict, predictor
+    from tfcompress.latency.sampling import random_plans
+    from tfcompress.latency.table import Conditions, Correction, Table
+
+_NAMES = {
+    "Conditions": "table",
+    "Correction": "table",
+    "Grid": "grids",
+    "HostMeasure": "measuring",
+    "Measure": "measuring",
+    "Table": "table",
+    "budget": "prediction",
+    "build_table": "building",
+    "predict": "prediction",
+    "predictor": "prediction",
+    "random_plans": "sampling",
+}
+
+__all__ = [
+    "Conditions",
+    "Correction",
+    "Grid",
+    "HostMeasure",
+    "Measure",
+    "Table",
+    "budget",
+    "build_table",
+    "predict",
+    "predictor",
+    "random_plans",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the module that owns `name` on first access (PEP 562)."""
+    if name in _NAMES:
+        return getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the names before they are imported."""
+    return sorted(__all__)

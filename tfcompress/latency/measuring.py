@@ -1,0 +1,76 @@
+"""Measure a batch of .tflite files on this host."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+
+from tfcompress import errors
+
+Measure = Callable[[Sequence[pathlib.Path]], list[float]]
+"""Takes .tflite files, returns the milliseconds of one run of each."""
+
+_GRACE_S = 120.0  # to start and to load
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HostMeasure:
+    """Times files with the LiteRT runtime on this computer, in one child process.
+
+    Args:
+        num_threads: Threads of the runtime.
+        rounds: How often each file has its turn.
+        min_runs: Runs of a turn, at least.
+        min_seconds: Seconds of a turn, at least.
+    """
+
+    num_threads: int = 1
+    rounds: int = 3
+    min_runs: int = 7
+    min_seconds: float = 0.002
+
+    def __call__(self, paths: Sequence[pathlib.Path]) -> list[float]:
+        """Return the milliseconds of one run of each file.
+
+        Raises:
+            BenchmarkError: If the runtime cannot run one, crashes or hangs.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            settings = pathlib.Path(folder, "settings.json")
+            answer = pathlib.Path(folder, "answer.json")
+            asked = dataclasses.asdict(self)
+            asked["paths"] = [str(path.resolve()) for path in paths]
+            settings.write_text(json.dumps(asked), "utf-8")
+            problem = _run_child(settings, answer, _GRACE_S + 5 * len(paths))
+            if problem:
+                raise errors.BenchmarkError(
+                    f"The runtime could not run this batch. Received: {len(paths)} "
+                    f"files, {', '.join(p.name for p in paths[:3])}, ... ({problem}). "
+                    "Run `tfcompress benchmark` on one of them, or update the runtime."
+                )
+            found: list[float] = json.loads(answer.read_text("utf-8"))
+        return found
+
+
+def _run_child(settings: pathlib.Path, answer: pathlib.Path, timeout_s: float) -> str:
+    """Run the child; return what went wrong in one line, or an empty string."""
+    command = [sys.executable, "-m", "tfcompress.latency.host_child"]
+    command += [str(settings), str(answer)]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, timeout=timeout_s, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return f"no answer after {timeout_s:g} s"
+    if done.returncode == 0:
+        return ""
+    if done.returncode < 0:
+        return f"it crashed with {signal.Signals(-done.returncode).name}"
+    lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+    return " ".join(lines[-1].split())[:300] if lines else "it failed"

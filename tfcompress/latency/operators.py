@@ -1,0 +1,160 @@
+"""Find the operators that a converted model will run, and which channels they see.
+
+The converter and the runtime join what Keras has as separate layers.  The rules:
+
+1. A BatchNorm folds into the convolution or Dense layer before it, if that has no
+   activation of its own and nobody else reads its output.
+2. A ReLU or ReLU6 after a convolution, a Dense layer, an Add or a BatchNorm that does
+   not fold is clamped by that operator, if nobody else reads its output.
+3. Dropout, Flatten, Reshape and their like cost nothing.
+4. Any other BatchNorm is a multiplication and an addition.
+5. A layer without a rule here is *uncovered*: named, and not in the prediction's sum.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from tfcompress import graph
+from tfcompress.graph.reading import Call
+from tfcompress.latency import families
+from tfcompress.latency.families import Family
+from tfcompress.latency.layer_families import (
+    CLAMPING,
+    FREE,
+    FUSED,
+    CallShape,
+    Width,
+    activation_kinds,
+    is_norm,
+    rule_of,
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Operator:
+    """One operator of the converted model.
+
+    Attributes:
+        layer: The Keras layer that it comes from.
+        family: What it is.
+        reads: Its input channels.
+        makes: Its output channels; those of `reads` for kinds that keep them.
+    """
+
+    layer: str
+    family: Family
+    reads: Width
+    makes: Width
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Found:
+    """The operators of a model.
+
+    Attributes:
+        operators: In the order that they run.
+        uncovered: For each layer without a rule, its class.
+    """
+
+    operators: tuple[Operator, ...]
+    uncovered: dict[str, str]
+
+
+def find_operators(layer_graph: graph.LayerGraph) -> Found:
+    """Return what a converted model runs, by the rules above.
+
+    Example:
+        >>> import keras
+        >>> x = image = keras.Input((8, 8, 3))
+        >>> x = keras.layers.Conv2D(16, 3, use_bias=False)(x)
+        >>> x = keras.layers.BatchNormalization()(x)
+        >>> x = keras.layers.GlobalAveragePooling2D()(keras.layers.ReLU()(x))
+        >>> model = keras.Model(image, keras.layers.Dense(2)(x))
+        >>> found = find_operators(graph.trace(model)).operators
+        >>> [operator.family.key for operator in found]
+        ['conv 8x8 3x3 /1x1 valid', 'mean 6x6', 'dense 1x1']
+    """
+    return _Finder(layer_graph).find()
+
+
+class _Finder:
+    """Walks over the calls and remembers which ones an earlier operator took up."""
+
+    def __init__(self, layer_graph: graph.LayerGraph) -> None:
+        self._graph = layer_graph
+        self._outputs = set(layer_graph.flat.output_tensors())
+        self._taken: set[int] = set()
+        self._uncovered: dict[str, str] = {}
+
+    def find(self) -> Found:
+        operators = [
+            operator
+            for call in self._graph.flat.calls
+            if call.index not in self._taken
+            for operator in self._of_call(call)
+        ]
+        return Found(operators=tuple(operators), uncovered=self._uncovered)
+
+    def _of_call(self, call: Call) -> Iterator[Operator]:
+        if type(call.layer).__name__ in FREE:
+            return
+        rule, kinds = rule_of(call.layer), activation_kinds(call.layer)
+        parts = None if rule is None else rule(self._shape(call))
+        if parts is None or kinds is None:
+            self._uncovered[call.name] = type(call.layer).__name__
+            return
+        for family, reads, makes in parts:
+            yield Operator(layer=call.name, family=family, reads=reads, makes=makes)
+        clamps = bool(parts) and parts[-1][0].kind in families.CLAMPS
+        own = [kind for kind in kinds if not (clamps and kind in FUSED)]
+        yield from self._activations(call, own)
+        if clamps and not kinds:
+            self._take_up(call, parts[-1][0])
+
+    def _activations(self, call: Call, kinds: list[str]) -> Iterator[Operator]:
+        out = self._width(call.outputs[0])
+        height, width = self._size(call.outputs[0])
+        for kind in kinds:
+            family = Family(kind=kind, height=height, width=width)
+            yield Operator(layer=call.name, family=family, reads=out, makes=out)
+
+    def _take_up(self, call: Call, last: Family) -> None:
+        """Mark the calls that fuse into an operator: rules 1 and 2."""
+        after = self._only_reader(call)
+        if after is not None and last.kind in families.FOLDS and is_norm(after.layer):
+            self._taken.add(after.index)
+            after = self._only_reader(after)
+        if after is None or rule_of(after.layer) is None:
+            return
+        kinds = activation_kinds(after.layer)
+        if type(after.layer).__name__ in CLAMPING and kinds and set(kinds) <= set(FUSED):
+            self._taken.add(after.index)
+
+    def _only_reader(self, call: Call) -> Call | None:
+        tensor = call.outputs[0]
+        readers = self._graph.consumers_of.get(tensor, [])
+        alone = len(readers) == 1 and tensor not in self._outputs
+        return readers[0] if alone else None
+
+    def _shape(self, call: Call) -> CallShape:
+        return CallShape(
+            layer=call.layer,
+            sizes=tuple(self._size(tensor) for tensor in call.inputs),
+            reads=tuple(self._width(tensor) for tensor in call.inputs),
+            makes=self._width(call.outputs[0]),
+            rank=len(self._graph.flat.tensors[call.inputs[0]].shape),
+        )
+
+    def _width(self, tensor: int) -> Width:
+        channels = self._graph.channels[tensor]
+        if channels is not None:
+            return channels.atoms
+        return int(self._graph.flat.tensors[tensor].shape[-1] or 1)
+
+    def _size(self, tensor: int) -> tuple[int, int]:
+        """Return height and width of a tensor; (1, 1) for a vector."""
+        inner = [dim or 1 for dim in self._graph.flat.tensors[tensor].shape[1:-1]]
+        height, width = [1, 1, *inner][-2:]
+        return (height, width)
