@@ -136,7 +136,7 @@ class _Build:
         if len(known) >= number:
             return
         plans = sampling.random_plans(layer_graph, number, seed=seed)
-        paths = networks.convert_plans(
+        paths = networks.write_plans(
             layer_graph,
             plans,
             self._folder / "networks",

@@ -32,7 +32,7 @@ FloatArray = npt.NDArray[np.float64]
 SUMS = ("pointwise", "convolution", "depthwise", "other")
 FEATURES = (*SUMS, "weight_mb", "activation_mb", "one")
 START = (1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0)
-RIDGE = 0.003
+RIDGE = 0.03
 """λ per measured network: enough to settle what the plans cannot tell apart."""
 
 BYTES = {"float32": 4, "float16": 4, "int8": 1}
@@ -83,8 +83,6 @@ def fit(rows: Sequence[FloatArray], measured_ms: Sequence[float]) -> Correction:
     relative = np.array(rows) / np.asarray(measured_ms, np.float64)[:, None]
     start = np.array(START)
     shares = np.maximum(relative.mean(axis=0), 1e-6)
-    # A share of the intercept must be learnt from nothing, so it is penalised as if it
-    # were the whole time; the ridge is λ · n on squared shares.
     penalty = np.diag(np.sqrt(RIDGE * len(rows)) * shares)
     stacked = np.vstack([relative, penalty])
     wanted = np.concatenate([1 - relative @ start, np.zeros(len(start))])

@@ -27,6 +27,9 @@ FOLDS = frozenset({CONV, DEPTHWISE, DENSE})
 CLAMPS = FOLDS | {ADD, MULTIPLY, SCALE_SHIFT}
 """Kinds that a ReLU fuses into."""
 
+BINARY = frozenset({ADD, MULTIPLY})
+"""Kinds that join two tensors."""
+
 TWO_COUNTS = frozenset({CONV, DENSE})
 """Kinds that read some number of channels and make another; the others keep it."""
 

@@ -78,6 +78,10 @@ class FileBuilder:
             return self._tensor(shape, "FLOAT32")
         return self._tensor(shape, "INT8", scales=[scale], zero_point=zero_point)
 
+    def border(self, shape: Sequence[int]) -> int:
+        """Make a float tensor that goes into an integer file, or comes out of it."""
+        return self._tensor(shape, "FLOAT32")
+
     def kernel(self, shape: Sequence[int], *, axis: int) -> int:
         """Make a random kernel; `axis` has one scale per channel."""
         if not self.is_int8:

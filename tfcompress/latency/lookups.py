@@ -85,7 +85,9 @@ class Lookup:
         i, row = self._rows.locate(reads)
         j, column = self._columns.locate(makes)
         at = np.arange(len(i))
-        upper = self._values[at, i, j] * (1 - column) + self._values[at, i, j + 1] * column
+        upper = (
+            self._values[at, i, j] * (1 - column) + self._values[at, i, j + 1] * column
+        )
         lower = (
             self._values[at, i + 1, j] * (1 - column)
             + self._values[at, i + 1, j + 1] * column

@@ -33,7 +33,7 @@ class HostMeasure:
     num_threads: int = 1
     rounds: int = 3
     min_runs: int = 7
-    min_seconds: float = 0.002
+    min_seconds: float = 0.004
 
     def __call__(self, paths: Sequence[pathlib.Path]) -> list[float]:
         """Return the milliseconds of one run of each file.

@@ -14,7 +14,6 @@ The converter and the runtime join what Keras has as separate layers.  The rules
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 
 from tfcompress import graph
 from tfcompress.graph.reading import Call
@@ -25,6 +24,7 @@ from tfcompress.latency.layer_families import (
     FREE,
     FUSED,
     CallShape,
+    Part,
     Width,
     activation_kinds,
     is_norm,
@@ -41,12 +41,16 @@ class Operator:
         family: What it is.
         reads: Its input channels.
         makes: Its output channels; those of `reads` for kinds that keep them.
+        inputs: Numbers of the tensors that it reads.
+        output: Number of the tensor that it makes.
     """
 
     layer: str
     family: Family
     reads: Width
     makes: Width
+    inputs: tuple[int, ...]
+    output: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,10 +60,14 @@ class Found:
     Attributes:
         operators: In the order that they run.
         uncovered: For each layer without a rule, its class.
+        inputs: Numbers of the tensors that go in.
+        outputs: Numbers of the tensors that come out.
     """
 
     operators: tuple[Operator, ...]
     uncovered: dict[str, str]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
 
 
 def find_operators(layer_graph: graph.LayerGraph) -> Found:
@@ -87,50 +95,99 @@ class _Finder:
         self._outputs = set(layer_graph.flat.output_tensors())
         self._taken: set[int] = set()
         self._uncovered: dict[str, str] = {}
+        self._same: dict[
+            int, int
+        ] = {}  # tensors that no operator makes: whose they are
+        self._next = len(layer_graph.flat.tensors)  # numbers of tensors inside a layer
 
     def find(self) -> Found:
+        flat = self._graph.flat
         operators = [
             operator
-            for call in self._graph.flat.calls
+            for call in flat.calls
             if call.index not in self._taken
             for operator in self._of_call(call)
         ]
-        return Found(operators=tuple(operators), uncovered=self._uncovered)
+        return Found(
+            operators=tuple(operators),
+            uncovered=self._uncovered,
+            inputs=tuple(flat.input_tensors()),
+            outputs=tuple(self._same.get(t, t) for t in flat.output_tensors()),
+        )
 
-    def _of_call(self, call: Call) -> Iterator[Operator]:
+    def _of_call(self, call: Call) -> list[Operator]:
+        inputs = [self._same.get(tensor, tensor) for tensor in call.inputs]
         if type(call.layer).__name__ in FREE:
-            return
+            self._same[call.outputs[0]] = inputs[0]
+            return []
         rule, kinds = rule_of(call.layer), activation_kinds(call.layer)
         parts = None if rule is None else rule(self._shape(call))
         if parts is None or kinds is None:
             self._uncovered[call.name] = type(call.layer).__name__
-            return
-        for family, reads, makes in parts:
-            yield Operator(layer=call.name, family=family, reads=reads, makes=makes)
+            return []
         clamps = bool(parts) and parts[-1][0].kind in families.CLAMPS
         own = [kind for kind in kinds if not (clamps and kind in FUSED)]
-        yield from self._activations(call, own)
+        made = self._wired(call, [*parts, *self._activations(call, own)], inputs)
+        self._same[call.outputs[0]] = made[-1].output if made else inputs[0]
         if clamps and not kinds:
             self._take_up(call, parts[-1][0])
+        return made
 
-    def _activations(self, call: Call, kinds: list[str]) -> Iterator[Operator]:
+    def _activations(self, call: Call, kinds: list[str]) -> list[Part]:
         out = self._width(call.outputs[0])
         height, width = self._size(call.outputs[0])
-        for kind in kinds:
-            family = Family(kind=kind, height=height, width=width)
-            yield Operator(layer=call.name, family=family, reads=out, makes=out)
+        return [
+            (Family(kind=kind, height=height, width=width), out, out) for kind in kinds
+        ]
+
+    def _wired(
+        self, call: Call, parts: list[Part], inputs: list[int]
+    ) -> list[Operator]:
+        """Say what each operator of a call reads: the one before, and the next input.
+
+        A sigmoid that is multiplied (SiLU) is multiplied by what it has read.
+        """
+        found: list[Operator] = []
+        current, waiting = inputs[0], inputs[1:]
+        for family, reads, makes in parts:
+            if family.kind == families.CONCAT:
+                sources = (current, *waiting)
+            elif family.kind in families.BINARY:
+                other = waiting.pop(0) if waiting else found[-1].inputs[0]
+                sources = (current, other)
+            else:
+                sources = (current,)
+            current, self._next = self._next, self._next + 1
+            found.append(
+                Operator(
+                    layer=call.name,
+                    family=family,
+                    reads=reads,
+                    makes=makes,
+                    inputs=sources,
+                    output=current,
+                )
+            )
+        return found
 
     def _take_up(self, call: Call, last: Family) -> None:
         """Mark the calls that fuse into an operator: rules 1 and 2."""
+        made = self._same[call.outputs[0]]
         after = self._only_reader(call)
         if after is not None and last.kind in families.FOLDS and is_norm(after.layer):
             self._taken.add(after.index)
+            self._same[after.outputs[0]] = made
             after = self._only_reader(after)
         if after is None or rule_of(after.layer) is None:
             return
         kinds = activation_kinds(after.layer)
-        if type(after.layer).__name__ in CLAMPING and kinds and set(kinds) <= set(FUSED):
+        if (
+            type(after.layer).__name__ in CLAMPING
+            and kinds
+            and set(kinds) <= set(FUSED)
+        ):
             self._taken.add(after.index)
+            self._same[after.outputs[0]] = made
 
     def _only_reader(self, call: Call) -> Call | None:
         tensor = call.outputs[0]

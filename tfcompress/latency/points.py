@@ -46,9 +46,7 @@ def wanted_points(
     return sorted(points, key=lambda point: (point[0].macs(point[1]), point))
 
 
-def _counts(
-    family: Family, reads: Sequence[int], makes: Sequence[int]
-) -> list[Counts]:
+def _counts(family: Family, reads: Sequence[int], makes: Sequence[int]) -> list[Counts]:
     if family.kind not in families.TWO_COUNTS:
         return [(count, count * family.groups) for count in reads]
     step = family.groups

@@ -60,9 +60,7 @@ class Predictor:
             kept: `LayerGraph.kept_atoms` of a plan.
         """
         readings = self._lookup.read(kept)
-        return corrections.features(
-            readings, self._places, item_bytes=self._item_bytes
-        )
+        return corrections.features(readings, self._places, item_bytes=self._item_bytes)
 
     def predict(self, kept: BoolArray) -> float:
         """Return the milliseconds of one inference of what is kept."""

@@ -42,7 +42,9 @@ def random_plans(
         keep = {}
         for group in layer_graph.groups:
             own = np.clip(ratio + rng.uniform(-SPREAD, SPREAD), 0, 1)
-            keep[group.name] = np.arange(_rounded(own * group.size, group.size, round_to))
+            keep[group.name] = np.arange(
+                _rounded(own * group.size, group.size, round_to)
+            )
         plans.append(graph.PruningPlan.of(layer_graph, keep))
     return plans
 

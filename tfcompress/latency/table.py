@@ -145,7 +145,9 @@ class Table:
         """
         try:
             if values["schema"] != SCHEMA:
-                raise ValueError(f"schema {values['schema']}, this version has {SCHEMA}")
+                raise ValueError(
+                    f"schema {values['schema']}, this version has {SCHEMA}"
+                )
             table = cls(conditions=Conditions(**values["conditions"]))
             for row in values["families"]:
                 family = Family.from_dict(row["family"])
@@ -153,8 +155,7 @@ class Table:
                     table.add(family, (int(counts[0]), int(counts[1])), ms)
             table.networks = {k: list(v) for k, v in values["networks"].items()}
             table.corrections = {
-                key: Correction(**entry)
-                for key, entry in values["corrections"].items()
+                key: Correction(**entry) for key, entry in values["corrections"].items()
             }
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise errors.DataError(
