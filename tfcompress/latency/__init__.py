@@ -1,8 +1,8 @@
 """Predict how long a pruned network takes on a target, without building it.
 
-FLOPs are not milliseconds.  `build_table` measures every operator that pruning can leave
-of some models, on one target; `predict` adds up a plan's operators; `budget` limits a
-search by the sum, as `tfcompress.Budget` limits it by MACs::
+FLOPs are not milliseconds.  `build_table` measures every operator that pruning can
+leave of some models, on one target; `predict` adds up a plan's operators; `budget`
+limits a search by the sum, as `tfcompress.Budget` limits it by MACs::
 
     models -> operators -> small files -> measured -> Table -> predict, budget
               operators.py operator_files points.py   table.py  prediction.py

@@ -16,6 +16,7 @@ import pathlib
 import platform
 import tempfile
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 
@@ -27,7 +28,6 @@ from tfcompress.latency.grids import Grid
 from tfcompress.latency.measuring import HostMeasure, Measure
 from tfcompress.latency.table import SHARED, Conditions, Table
 
-Models = keras.Model | graph.LayerGraph | Sequence[keras.Model | graph.LayerGraph]
 PathLike = str | os.PathLike[str]
 TABLE = "table.json"
 """Name of the table in a run directory."""
@@ -39,7 +39,7 @@ Report = Callable[[str, int, int], None]
 
 
 def build_table(  # noqa: PLR0913 - one call for the whole build
-    models: Models,
+    models: Any,
     target: str = HOST,
     *,
     recipe: str = "float32",
@@ -51,7 +51,7 @@ def build_table(  # noqa: PLR0913 - one call for the whole build
     measure: Measure | None = None,
     conditions: Conditions | None = None,
     seed: int = 0,
-    report: Report = lambda what, done, total: None,
+    report: Report | None = None,
 ) -> Table:
     """Measure every operator that pruning the models can leave, on one target.
 
@@ -87,10 +87,10 @@ def build_table(  # noqa: PLR0913 - one call for the whole build
     graphs = [as_graph(model) for model in _sequence(models)]
     if run_dir is None:
         with tempfile.TemporaryDirectory() as folder:
-            build = _Build(pathlib.Path(folder), conditions, measure, report)
+            build = _Build(pathlib.Path(folder), conditions, measure, report or _silent)
             return build.run(graphs, grid or Grid(), num_networks, seed)
     with files.lock(run_dir):
-        build = _Build(pathlib.Path(run_dir), conditions, measure, report)
+        build = _Build(pathlib.Path(run_dir), conditions, measure, report or _silent)
         return build.run(graphs, grid or Grid(), num_networks, seed)
 
 
@@ -153,7 +153,8 @@ class _Build:
 
 def fit_corrections(table: Table, graphs: Sequence[graph.LayerGraph]) -> None:
     """Fit each graph's correction, and the shared one, to the measured networks."""
-    all_rows, all_times = [], []
+    all_rows: list[corrections.FloatArray] = []
+    all_times: list[float] = []
     for layer_graph in graphs:
         records = table.networks.get(layer_graph.fingerprint, [])
         if not records:
@@ -168,10 +169,13 @@ def fit_corrections(table: Table, graphs: Sequence[graph.LayerGraph]) -> None:
         table.corrections[SHARED] = corrections.fit(all_rows, all_times)
 
 
-def _sequence(models: Models) -> list[keras.Model | graph.LayerGraph]:
-    if isinstance(models, keras.Model | graph.LayerGraph):
-        return [models]
-    return list(models)
+def _sequence(models: Any) -> list[Any]:
+    one = isinstance(models, keras.Model | graph.LayerGraph)
+    return [models] if one else list(models)
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    """Report to nobody."""
 
 
 def _conditions(
@@ -194,7 +198,7 @@ def _host_measure(target: str, delegate: str, num_threads: int) -> Measure:
     if target != HOST or delegate != "cpu":
         raise errors.ConfigError(
             "Only the host's CPU can be measured without being told how. Received: "
-            f"target={target!r}, delegate={delegate!r}; expected 'host' and 'cpu'. Pass "
-            "`measure=`, a function of .tflite paths that returns milliseconds."
+            f"target={target!r}, delegate={delegate!r}; expected 'host' and 'cpu'. "
+            "Pass `measure=`, a function of .tflite paths that returns milliseconds."
         )
     return HostMeasure(num_threads=num_threads)

@@ -130,12 +130,11 @@ class Family:
             DataError: If it has other fields.
         """
         try:
-            return cls(
-                **{
-                    name: tuple(value) if isinstance(value, list) else value
-                    for name, value in values.items()
-                }
-            )
+            fields: dict[str, Any] = {
+                name: tuple(value) if isinstance(value, list) else value
+                for name, value in values.items()
+            }
+            return cls(**fields)
         except TypeError as error:
             raise errors.DataError(
                 f"This is no family of a latency table. Received: {values} ({error}). "

@@ -87,8 +87,10 @@ def activation_kinds(layer: Any) -> tuple[str, ...] | None:
     """Return the operators of a layer's activation; None if they are not known.
 
     Example:
-        >>> activation_kinds(keras.layers.ReLU(6.0)), activation_kinds(keras.layers.Add())
-        (('relu6',), ())
+        >>> activation_kinds(keras.layers.ReLU(6.0))
+        ('relu6',)
+        >>> activation_kinds(keras.layers.Add())
+        ()
     """
     if isinstance(layer, keras.layers.ReLU):
         return _relu(layer)

@@ -94,7 +94,8 @@ class Lookup:
         )
         found: FloatArray = upper * (1 - row) + lower * row
         least = 0.25 * self._values[at, 0, 0]  # below the grid lines may lead under 0
-        return np.maximum(found, least)
+        floored: FloatArray = np.maximum(found, least)
+        return floored
 
 
 class _Counter:

@@ -32,7 +32,7 @@ def write_plans(
     folder: pathlib.Path,
     *,
     recipe: str,
-    progress: Progress = lambda done, total: None,
+    progress: Progress | None = None,
     convert: bool = False,
 ) -> list[pathlib.Path]:
     """Write one file per plan; a file that is there already is taken as it is.
@@ -55,7 +55,8 @@ def write_plans(
             else:
                 _write(layer_graph, found, plan, path, recipe)
         paths.append(path)
-        progress(number + 1, len(plans))
+        if progress is not None:
+            progress(number + 1, len(plans))
     return paths
 
 

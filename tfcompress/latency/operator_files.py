@@ -1,3 +1,4 @@
+# ruff: noqa: ARG001 - all writers have one signature
 """Write the file that times one operator: some copies of it, side by side.
 
 The copies read one input; each has weights of its own.  Their number makes a quick
@@ -212,7 +213,7 @@ def _concat(file: FileBuilder, family: Family, counts: Counts, sources: Sources)
     return file.operator("CONCATENATION", parts, out, options)
 
 
-def _mean(file: FileBuilder, family: Family, counts: Counts, sources: Sources) -> int:  # noqa: ARG001 - one signature
+def _mean(file: FileBuilder, family: Family, counts: Counts, sources: Sources) -> int:
     axes = file.constant(np.array([1, 2], np.int32))
     out = file.activation((1, counts[0]))
     return file.operator(
@@ -242,7 +243,7 @@ def _pad(file: FileBuilder, family: Family, counts: Counts, sources: Sources) ->
 
 def _softmax(
     file: FileBuilder, family: Family, counts: Counts, sources: Sources
-) -> int:  # noqa: ARG001 - one signature
+) -> int:
     shape = file.shape(sources[0])
     out = file.activation(shape, scale=1 / 256, zero_point=-128)
     return file.operator(
@@ -250,7 +251,7 @@ def _softmax(
     )
 
 
-def _plain(file: FileBuilder, family: Family, counts: Counts, sources: Sources) -> int:  # noqa: ARG001 - one signature
+def _plain(file: FileBuilder, family: Family, counts: Counts, sources: Sources) -> int:
     scale, zero_point = _FIXED.get(family.kind, (IN_SCALE, 0))
     out = file.activation(file.shape(sources[0]), scale=scale, zero_point=zero_point)
     return file.operator(_PLAIN[family.kind], [sources[0]], out)

@@ -40,20 +40,20 @@ class Conditions:
     device: str = ""
     runtime: str = ""
 
-    def refuse_others(self, others: Conditions, name: str) -> None:
+    def refuse_others(self, others: Conditions, path: str) -> None:
         """Refuse to mix measurements of different conditions.
 
         Raises:
             ConfigError: If anything differs; the message names what.
         """
         mine, theirs = dataclasses.asdict(self), dataclasses.asdict(others)
-        unlike = [f"{k}={theirs[k]!r}" for k in mine if mine[k] != theirs[k]]
+        unlike = [name for name in mine if mine[name] != theirs[name]]
         if unlike:
-            wanted = ", ".join(f"{k.partition('=')[0]}={mine[k.partition('=')[0]]!r}"
-                               for k in unlike)  # fmt: skip
+            received = ", ".join(f"{name}={theirs[name]!r}" for name in unlike)
+            wanted = ", ".join(f"{name}={mine[name]!r}" for name in unlike)
             raise errors.ConfigError(
                 "This latency table was measured under other conditions. Received: "
-                f"{name} with {', '.join(unlike)}; expected {wanted}. Write to another "
+                f"{path} with {received}; expected {wanted}. Write to another "
                 "file with `-o`."
             )
 
@@ -144,10 +144,7 @@ class Table:
             DataError: If it has another format.
         """
         try:
-            if values["schema"] != SCHEMA:
-                raise ValueError(
-                    f"schema {values['schema']}, this version has {SCHEMA}"
-                )
+            _check_schema(values["schema"])
             table = cls(conditions=Conditions(**values["conditions"]))
             for row in values["families"]:
                 family = Family.from_dict(row["family"])
@@ -159,8 +156,8 @@ class Table:
             }
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise errors.DataError(
-                f"This is no latency table. Received: an object without a valid {error}"
-                ". Pass a file that `tfcompress latency` wrote."
+                "This is no latency table. Received: an object without a valid "
+                f"{error}. Pass a file that `tfcompress latency` wrote."
             ) from error
         return table
 
@@ -176,3 +173,8 @@ class Table:
             DataError: If the file cannot be read or is no table.
         """
         return cls.from_dict(files.read_json(path))
+
+
+def _check_schema(schema: object) -> None:
+    if schema != SCHEMA:
+        raise ValueError(f"schema: {schema}, where this version reads {SCHEMA}")
