@@ -17,7 +17,7 @@ class Grid(Config):
 
     Example:
         >>> Grid().knots([160])
-        (8, 16, 24, 32, 48, 64, 96, 128, 160)
+        (8, 16, 24, 32, 48, 64, 96, 144, 160)
         >>> Grid().knots([3, 16])  # what a fixed input has, and a group of 16
         (3, 8, 16)
     """
