@@ -36,6 +36,7 @@ COMMANDS = (
     "verify",
     "devices",
     "benchmark",
+    "latency",
     "report",
     "run",
 )

@@ -1,0 +1,107 @@
+"""``tfcompress latency``: measure what pruned networks are made of."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+import click
+
+from tfcompress.cli import options, state
+
+
+@click.command(cls=state.WorkCommand)
+@options.model_argument
+@options.directory_option
+@click.option(
+    "--recipe",
+    type=click.Choice(["float32", "float16", "int8"]),
+    default="float32",
+    show_default=True,
+    help="How the files will be quantized.",
+)
+@click.option(
+    "--num-threads",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Threads of the runtime.",
+)
+@click.option(
+    "--num-networks",
+    type=click.IntRange(0),
+    default=16,
+    show_default=True,
+    help="Random pruned networks to fit the prediction to; 0: add operators up.",
+)
+@options.loading_options
+@options.seed_option
+@options.json_option
+@options.debug_option
+def latency(
+    model: pathlib.Path,
+    output: pathlib.Path,
+    recipe: str,
+    num_threads: int,
+    num_networks: int,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Measure the operators that pruning MODEL can leave.
+
+    Times them on this computer, in small files of one operator each.
+
+    The table, OUTPUT/table.json, predicts the latency of any plan in a fraction of a
+    millisecond: `tfcompress.latency.budget` makes a limit of it for a search.  The
+    same command goes on after an interruption; with another model it extends the
+    table.  Figures of a computer say little about a phone.
+
+    \b
+    Example:
+        tfcompress latency model.keras --recipe int8 -o runs/latency
+    """
+    state.load_tensorflow()
+    from tfcompress import graph, pipeline
+    from tfcompress import latency as tables
+    from tfcompress.latency.building import TABLE
+
+    state.resumable()
+    seed = given.pop("seed")
+    settings, _ = options.split({"model": model, **given})
+    source = pipeline.ModelSource.from_dict(settings)
+    layer_graph = graph.trace(source.load(model))
+    table = tables.build_table(
+        layer_graph,
+        recipe=recipe,
+        num_threads=num_threads,
+        num_networks=num_networks,
+        run_dir=output,
+        seed=seed,
+        report=_report,
+    )
+    record = {
+        "table": str(output / TABLE),
+        "where": table.conditions.where,
+        "operators": table.num_points,
+        "predicted_ms": tables.predict(layer_graph, None, table),
+        "uncovered": tables.predictor(layer_graph, table).uncovered,
+    }
+    if as_json:
+        state.emit_json(record)
+    else:
+        state.emit(_summary(record))
+
+
+def _report(what: str, done: int, total: int) -> None:
+    click.echo(f"{what}: {done} of {total}", err=True)
+
+
+def _summary(record: dict[str, Any]) -> str:
+    lines = [
+        f"{record['operators']} operators measured on this computer (not a phone)",
+        f"predicted for the whole model: {record['predicted_ms']:.3f} ms",
+    ]
+    if record["uncovered"]:
+        names = ", ".join(f"{k} ({v})" for k, v in record["uncovered"].items())
+        lines.append(f"not in the table, so not in the sum: {names}")
+    return "\n".join([*lines, f"wrote {record['table']}"])
