@@ -97,6 +97,39 @@ def quantization() -> str:
     return "\n\n".join([quantization_figures.table(), commands])
 
 
+def latency() -> str:
+    """Write how well tables predict plans that they have not seen."""
+    record = files.read_json(RESULTS / "latency.json")
+    lines = [
+        "| host latency | median error | 90 % within | ranks | spread | sum |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, part in record["parts"].items():
+        held, plain = part["held_out"], part["without_correction"]
+        lines.append(
+            f"| {name.replace('_', ' ')} | {held['median_error']:.1%} | "
+            f"{held['p90_error']:.1%} | {held['rank_correlation']:.3f} | "
+            f"{held['repeat_spread']:.1%} | {plain['median_error']:.1%} |"
+        )
+    return "\n".join([*lines, "", f"`{record['command']}`"])
+
+
+def amc_latency() -> str:
+    """Write what searching against milliseconds gives, beside MACs."""
+    record = files.read_json(RESULTS / "amc_latency.json")
+    names = "MACs | predicted ms | measured ms | cut | fine-tuned"
+    lines = [f"| {record['network']}, {record['recipe']}, host | {names} |"]
+    lines.append("|---|---|---|---|---|---|")
+    for name, row in record["rows"].items():
+        measured = record["measured_ms"][name]["median"]
+        lines.append(
+            f"| `{name}` | {row['macs_fraction']:.1%} | {row['predicted_ms']:.3f} | "
+            f"{measured:.3f} | {row['cut']['test']:.1%} | "
+            f"{row['fine_tuned']['test']:.1%} |"
+        )
+    return "\n".join([*lines, "", f"`{record['command']}`"])
+
+
 def speed() -> str:
     """Write every ratio with its bound."""
     lines = ["| measured | ratio | bound |", "|---|---|---|"]
@@ -175,6 +208,8 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "demo": demo,
     "slimming": slimming,
     "amc": amc,
+    "latency": latency,
+    "amc_latency": amc_latency,
     "quantization": quantization,
     "speed": speed,
     "families": families,
