@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import hashlib
-import pathlib
 from collections.abc import Sequence
 from typing import TypeVar
 
 from android_bench.backends.base import Answer, Backend
 from android_bench.conditions import PRECISIONS, Agreement, Conditions, Delegation
 from android_bench.devices import Device, DeviceState
-from android_bench.errors import BenchmarkError
+from android_bench.model_files import read_model
 from android_bench.parsed import Parsed
 from android_bench.records import BenchmarkRun, Latency, Round
 from android_bench.statistics import Drift, median
@@ -101,27 +100,6 @@ def assemble(
         rounds=tuple(visit.round for visit in visits),
         argv=answers[-1].argv,
     )
-
-
-def read_model(path: pathlib.Path) -> bytes:
-    """Return a .tflite file's content.
-
-    Raises:
-        BenchmarkError: If it is missing or of another kind.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise BenchmarkError(
-            f"This file cannot be read. Received: {path} ({error.strerror or error}). "
-            "Check the path."
-        ) from error
-    if content[4:8] != b"TFL3":
-        raise BenchmarkError(
-            f"This is not a .tflite file. Received: {path} ({len(content)} bytes) with "
-            f"identifier {content[4:8]!r}, expected b'TFL3'. Convert the model first."
-        )
-    return content
 
 
 def _where(place: str, variant: Variant, parsed: Sequence[Parsed]) -> str:

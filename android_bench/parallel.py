@@ -46,13 +46,15 @@ def measure(
         for target in targets
     ]
     with concurrent.futures.ThreadPoolExecutor(max_workers=len(sessions)) as pool:
-        futures = [pool.submit(session.run) for session in sessions]
+        futures: list[concurrent.futures.Future[SessionResult]] = []
         try:
+            for session in sessions:  # Ctrl-C may come before the first has begun
+                futures.append(pool.submit(session.run))  # noqa: PERF401
             _wait(futures)
         except KeyboardInterrupt:
             stop.set()
             _wait(futures, cancelling=targets)
-    return _together([future.result() for future in futures])
+    return _together([f.result() for f in futures], interrupted=stop.is_set())
 
 
 def _wait(
@@ -70,10 +72,9 @@ def _wait(
         time.sleep(_LOOK_S)
 
 
-def _together(results: Sequence[SessionResult]) -> SessionResult:
+def _together(results: Sequence[SessionResult], *, interrupted: bool) -> SessionResult:
     records = tuple(record for result in results for record in result.records)
     failures = tuple(failure for result in results for failure in result.failures)
-    interrupted = any(result.interrupted for result in results)
     if not records and not interrupted:
         raise _nothing(failures)
     return SessionResult(records=records, failures=failures, interrupted=interrupted)

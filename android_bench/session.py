@@ -28,6 +28,7 @@ from android_bench.backends.base import Answer
 from android_bench.conditions import Agreement
 from android_bench.devices import DeviceState
 from android_bench.errors import BenchmarkError, DeviceError
+from android_bench.model_files import read_model
 from android_bench.records import BenchmarkRun
 from android_bench.statistics import Drift, drift, median
 from android_bench.targets import Failure, SessionResult, Target
@@ -73,7 +74,7 @@ class Session:
             BenchmarkError: If a file is no .tflite file, before the device is touched.
         """
         for model in self._config.models:
-            assembling.read_model(model)
+            read_model(model)
         started, clock = dt.datetime.now(dt.UTC), time.monotonic()
         around: Surroundings | None = None
         with self._keeping("the device"):

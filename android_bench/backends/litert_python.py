@@ -21,6 +21,7 @@ from collections.abc import Callable
 from typing import Any
 
 from android_bench.errors import BenchmarkError
+from android_bench.model_files import read_model
 from android_bench.records import BenchmarkRun, Conditions, Device, Latency
 
 GRACE_S = 120.0  # to start, to load a large file, to finish the last run
@@ -74,7 +75,7 @@ def benchmark(
 
 def litert_python(path: pathlib.Path, conditions: Conditions) -> BenchmarkRun:
     """Measure on this computer's CPU, in a child process."""
-    content = _content(path)
+    content = read_model(path)
     started = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     answer = _run_child(path, conditions)
     return BenchmarkRun(
@@ -99,22 +100,6 @@ def litert_python(path: pathlib.Path, conditions: Conditions) -> BenchmarkRun:
 BACKENDS: dict[str, Callable[[pathlib.Path, Conditions], BenchmarkRun]] = {
     "litert_python": litert_python,
 }
-
-
-def _content(path: pathlib.Path) -> bytes:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise BenchmarkError(
-            f"This file cannot be read. Received: {path} ({error.strerror or error}). "
-            "Check the path."
-        ) from error
-    if content[4:8] != b"TFL3":
-        raise BenchmarkError(
-            f"This is not a .tflite file. Received: {path} ({len(content)} bytes) with "
-            f"identifier {content[4:8]!r}, expected b'TFL3'. Convert the model first."
-        )
-    return content
 
 
 def _run_child(path: pathlib.Path, conditions: Conditions) -> dict[str, Any]:

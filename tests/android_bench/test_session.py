@@ -306,6 +306,7 @@ def test_ctrl_c_ends_all_and_keeps_what_is_done(models):
     def latency(call):
         if call.count < 3:
             return 1.0
+        time.sleep(0.3)  # until the main thread waits, as it nearly always does
         os.kill(os.getpid(), signal.SIGINT)
         call.transport.cancelled.wait(10)
         return RunnerError("It was cancelled.")

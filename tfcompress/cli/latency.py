@@ -28,6 +28,30 @@ from tfcompress.cli import options, state
     help="Threads of the runtime.",
 )
 @click.option(
+    "--device",
+    default="host",
+    show_default=True,
+    metavar="WHERE",
+    help="A device's serial number, or `host`: this computer.",
+)
+@click.option(
+    "--delegate",
+    type=click.Choice(["cpu", "gpu"]),
+    default="cpu",
+    show_default=True,
+    help="What computes on the device; the host has the CPU.",
+)
+@click.option(
+    "--runner",
+    type=click.Choice(["auto", "native", "classic", "litert", "app"]),
+    default="auto",
+    show_default=True,
+    help="What measures on the device, as in `tfcompress benchmark`.",
+)
+@click.option("--runner-file", type=options.PATH, help="Program of the runner.")
+@click.option("--library", type=options.PATH, help="LiteRT's libLiteRt.so for it.")
+@click.option("--apk", type=options.PATH, help="The Android app, to install first.")
+@click.option(
     "--num-networks",
     type=click.IntRange(0),
     default=16,
@@ -41,15 +65,18 @@ from tfcompress.cli import options, state
 def latency(
     model: pathlib.Path,
     output: pathlib.Path,
+    *,
     recipe: str,
     num_threads: int,
     num_networks: int,
+    device: str,
+    delegate: str,
     as_json: bool,
     **given: Any,
 ) -> None:
     """Measure the operators that pruning MODEL can leave.
 
-    Times them on this computer, in small files of one operator each.
+    Times them in small files of one operator each, on this computer or on a device.
 
     The table, OUTPUT/table.json, predicts the latency of any plan in a fraction of a
     millisecond: `tfcompress.latency.budget` makes a limit of it for a search.  The
@@ -59,6 +86,7 @@ def latency(
     \b
     Example:
         tfcompress latency model.keras --recipe int8 -o runs/latency
+        tfcompress latency model.keras --recipe int8 --device R58M12ABCDE -o runs/phone
     """
     state.load_tensorflow()
     from tfcompress import graph, pipeline
@@ -67,14 +95,20 @@ def latency(
 
     state.resumable()
     seed = given.pop("seed")
+    names = ("runner", "runner_file", "library", "apk")
+    measure = _device(device, delegate, num_threads, {n: given.pop(n) for n in names})
     settings, _ = options.split({"model": model, **given})
     source = pipeline.ModelSource.from_dict(settings)
     layer_graph = graph.trace(source.load(model))
     table = tables.build_table(
         layer_graph,
+        device,
         recipe=recipe,
         num_threads=num_threads,
+        delegate=delegate,
         num_networks=num_networks,
+        measure=measure,
+        conditions=None if measure is None else measure.conditions(recipe),
         run_dir=output,
         seed=seed,
         report=_report,
@@ -92,13 +126,31 @@ def latency(
         state.emit(_summary(record))
 
 
+def _device(
+    device: str, delegate: str, num_threads: int, runner: dict[str, Any]
+) -> Any:
+    """Return how to measure on a device; None for the host."""
+    if device == "host":
+        return None
+    from android_bench import choosing
+    from tfcompress import latency as tables
+
+    choice = choosing.Choice(devices=(device,), delegates=(delegate,), **runner)
+    (target, *_), _ = choosing.targets(choice)
+    return tables.DeviceMeasure(
+        target=target, delegate=delegate, num_threads=num_threads
+    )
+
+
 def _report(what: str, done: int, total: int) -> None:
     click.echo(f"{what}: {done} of {total}", err=True)
 
 
 def _summary(record: dict[str, Any]) -> str:
+    where = record["where"].replace("_", " ")
+    place = "this computer (not a phone)" if where == "host" else f"this {where}"
     lines = [
-        f"{record['operators']} operators measured on this computer (not a phone)",
+        f"{record['operators']} operators measured on {place}",
         f"predicted for the whole model: {record['predicted_ms']:.3f} ms",
     ]
     if record["uncovered"]:

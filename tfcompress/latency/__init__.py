@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tfcompress.latency.building import build_table
+    from tfcompress.latency.device_measuring import DeviceMeasure
     from tfcompress.latency.finalists import Timed, remeasure
     from tfcompress.latency.grids import Grid
     from tfcompress.latency.measuring import HostMeasure, Measure
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "Conditions": "table",
     "Correction": "table",
+    "DeviceMeasure": "device_measuring",
     "Grid": "grids",
     "HostMeasure": "measuring",
     "Measure": "measuring",
@@ -43,6 +45,7 @@ _NAMES = {
 __all__ = [
     "Conditions",
     "Correction",
+    "DeviceMeasure",
     "Grid",
     "HostMeasure",
     "Measure",

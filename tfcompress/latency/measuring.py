@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
-import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
 
 from tfcompress import errors
+from tfcompress.tflite.probing import child_problem
 
 Measure = Callable[[Sequence[pathlib.Path]], list[float]]
 """Takes .tflite files, returns the milliseconds of one run of each."""
@@ -47,7 +46,9 @@ class HostMeasure:
             asked = dataclasses.asdict(self)
             asked["paths"] = [str(path.resolve()) for path in paths]
             settings.write_text(json.dumps(asked), "utf-8")
-            problem = _run_child(settings, answer, _GRACE_S + 5 * len(paths))
+            command = [sys.executable, "-m", "tfcompress.latency.host_child"]
+            command += [str(settings), str(answer)]
+            problem = child_problem(command, _GRACE_S + 5 * len(paths))
             if problem:
                 raise errors.BenchmarkError(
                     f"The runtime could not run this batch. Received: {len(paths)} "
@@ -56,21 +57,3 @@ class HostMeasure:
                 )
             found: list[float] = json.loads(answer.read_text("utf-8"))
         return found
-
-
-def _run_child(settings: pathlib.Path, answer: pathlib.Path, timeout_s: float) -> str:
-    """Run the child; return what went wrong in one line, or an empty string."""
-    command = [sys.executable, "-m", "tfcompress.latency.host_child"]
-    command += [str(settings), str(answer)]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, timeout=timeout_s, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return f"no answer after {timeout_s:g} s"
-    if done.returncode == 0:
-        return ""
-    if done.returncode < 0:
-        return f"it crashed with {signal.Signals(-done.returncode).name}"
-    lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
-    return " ".join(lines[-1].split())[:300] if lines else "it failed"

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 
 from tfcompress import errors
 
@@ -45,7 +46,8 @@ def probe(
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "probed.tflite")
         path.write_bytes(content)
-        problem = _child(path, timeout_s)
+        command = [sys.executable, "-m", "tfcompress.tflite.probing", str(path)]
+        problem = child_problem(command, timeout_s)
     if problem:
         raise errors.TfliteFileError(
             f"This .tflite file cannot run. Received: {name} ({problem}). "
@@ -53,12 +55,11 @@ def probe(
         )
 
 
-def _child(path: pathlib.Path, timeout_s: float) -> str:
-    """Return what went wrong in one line, or an empty string."""
-    command = [sys.executable, "-m", "tfcompress.tflite.probing", str(path)]
+def child_problem(command: Sequence[str], timeout_s: float) -> str:
+    """Run a child process; return what went wrong in one line, or an empty string."""
     try:
         done = subprocess.run(
-            command, capture_output=True, timeout=timeout_s, check=False
+            list(command), capture_output=True, timeout=timeout_s, check=False
         )
     except subprocess.TimeoutExpired:
         return f"no answer after {timeout_s:g} s"
