@@ -2,25 +2,11 @@
 
 import dataclasses
 
-import pytest
-
 from android_bench.app_runner import run_app
 from android_bench.backends import AppBackend
 from android_bench.session import Session, Target
 from android_bench.variants import SessionConfig
-from tests.android_bench.fake_phone import FakePhone, app_request, record, run_record
-
-
-@pytest.fixture
-def request_(tmp_path):
-    return app_request(tmp_path)
-
-
-@pytest.fixture
-def phone():
-    phone = FakePhone(record(run_record()))
-    phone.install(b"the app")
-    return phone
+from tests.android_bench.fake_phone import FakePhone, record, run_record
 
 
 def test_the_app_is_a_backend_like_the_others(phone, request_):

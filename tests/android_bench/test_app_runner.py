@@ -13,24 +13,10 @@ from android_bench.app_install import PACKAGE
 from android_bench.app_runner import STORAGE, run_app
 from android_bench.errors import BenchmarkError, ParseError, RunnerError
 from tests.android_bench.fake_phone import (
-    FakePhone,
     Result,
-    app_request,
     record,
     run_record,
 )
-
-
-@pytest.fixture
-def request_(tmp_path):
-    return app_request(tmp_path)
-
-
-@pytest.fixture
-def phone():
-    phone = FakePhone(record(run_record()))
-    phone.install(b"the app")
-    return phone
 
 
 def test_a_run_comes_back_as_the_native_runners_answer(phone, request_):

@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from tfcompress import amc, files, graph
+from tfcompress import amc, channels, files, graph
 from tfcompress.pipeline.records import channel_rows
 from tfcompress.pipeline.settings import SearchConfig
 from tfcompress.pipeline.stages import latency_limit
@@ -23,12 +23,12 @@ def run(context: StageContext) -> Outcome:
     The cut model holds the repaired weights that the plan was judged with.
     """
     config: SearchConfig = context.config
-    model = context.load("model")
+    model, budget = context.load("model"), latency_limit.budget_of(config)
     result = amc.search(
         model,
         context.dataset,
         config=config.search(),
-        budget=latency_limit.budget_of(config),
+        budget=budget,
         task=context.task,
         state_dir=context.state_dir,
         progress=context.progress,
@@ -38,7 +38,7 @@ def run(context: StageContext) -> Outcome:
         "plan": _write_plan(context, result),
         "search": {
             **result.to_dict(),
-            "baselines": _baselines(context, model),
+            "baselines": _baselines(context, model, budget),
             "latency": latency_limit.finalists(config, layer_graph, result),
         },
     }
@@ -53,7 +53,9 @@ def run(context: StageContext) -> Outcome:
     )
 
 
-def _baselines(context: StageContext, model: keras.Model) -> list[dict[str, Any]]:
+def _baselines(
+    context: StageContext, model: keras.Model, budget: channels.Budget | None
+) -> list[dict[str, Any]]:
     """Return a row for each baseline that the settings name."""
     config: SearchConfig = context.config
     if not config.baselines:
@@ -62,7 +64,7 @@ def _baselines(context: StageContext, model: keras.Model) -> list[dict[str, Any]
         model,
         context.dataset,
         config=config.search(),
-        budget=latency_limit.budget_of(config),
+        budget=budget,
         methods=config.baselines,
         seeds=(config.seed,),
         task=context.task,

@@ -72,6 +72,7 @@ def finalists(
 
 
 def _best_different(result: amc.AmcResult, count: int) -> list[dict[str, Any]]:
-    ranked = sorted(result.history, key=lambda record: -record["reward"])
-    different = {record["widths"]: record for record in reversed(ranked)}
-    return sorted(different.values(), key=lambda record: -record["reward"])[:count]
+    different: dict[str, dict[str, Any]] = {}
+    for record in sorted(result.history, key=lambda record: -record["reward"]):
+        different.setdefault(record["widths"], record)
+    return list(different.values())[:count]
