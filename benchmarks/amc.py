@@ -133,6 +133,7 @@ AGENT = (
     "noise_decay",
     "near_best",
     "near_best_noise",
+    "near_best_draws",
     "hidden_units",
     "actor_learning_rate",
     "critic_learning_rate",

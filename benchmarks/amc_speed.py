@@ -31,9 +31,11 @@ import tensorflow as tf
 
 from benchmarks.timing import environment, paired, seconds, summary
 from tfcompress import channels, data, files, graph, tflite, zoo
-from tfcompress.amc import AmcConfig, CompressionEnvironment, DdpgAgent, HeldOut
-from tfcompress.amc.driver import learn, run_episode
+from tfcompress.amc import AmcConfig, DdpgAgent, HeldOut
+from tfcompress.amc.driver import learn
 from tfcompress.amc.elastic import ElasticForward
+from tfcompress.amc.exploration import Explorer
+from tfcompress.amc.problem import make_problem
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "amc_speed.json"
 EXAMPLES = 3000
@@ -79,32 +81,36 @@ class Search:
         self.timer, dataset = Timer(), images(tuple(model.input_shape[1:]))
         task = data.Task.for_model(model, dataset)
         self.held_out = HeldOut(dataset, task, num_examples=EXAMPLES)
-        self.graph = graph.trace(model)
-        repair = channels.Reconstructor(self.graph, dataset)
-        self.environment = CompressionEnvironment(
-            self.graph,
-            budget=config.budget(),
+        self.problem = make_problem(
+            model,
+            dataset,
+            config=config,
+            task=task,
             evaluate=self.timer.wrap("evaluation", self.held_out),
-            repair=self.timer.wrap("repair", repair.weights),
-            round_to=config.round_to,
         )
+        self.graph = self.problem.layer_graph
+        self.environment: Any = self.problem.environment
+        judge = self.environment._judge  # noqa: SLF001 - to time what it does
+        judge._repair = self.timer.wrap("repair", judge._repair)  # noqa: SLF001
         features = self.environment.observation_spec().shape[0]
         steps = self.environment.num_decisions
         self.agent = DdpgAgent(features, config=config, seed=0, num_steps=steps)
         self.replay = self.agent.make_replay(0)
+        self.explorer = Explorer(self.problem, self.agent)
         self.number = 0
+        self.best: tuple[float, graph.PruningPlan] | None = None
         self.cached = False
 
     def episode(self) -> None:
         """Run one episode and learn from it."""
         number, self.number = self.number, self.number + 1
-        act = self.agent.collect_policy
-        episode = run_episode(
-            self.environment, lambda observation: act(observation, episode=number)
-        )
+        best = self.best and self.problem.plans.widths(self.best[1])
+        episode = self.explorer.episode(number, best)
         self.timer.wrap("updates", learn)(
             self.agent, self.replay, episode, number=number
         )
+        if self.best is None or episode.reward > self.best[0]:
+            self.best = episode.reward, self.environment.plan
         self.cached = bool(episode.infos[-1]["cached"])
 
 

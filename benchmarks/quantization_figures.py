@@ -13,7 +13,7 @@ TITLES = {
     "fashion_mnist": "5 convolutions, Fashion-MNIST",
     "resnet_20": "ResNet-20, CIFAR-10 (JPEG re-encoded)",
     "mobilenet_v1": "MobileNet v1 0.25, CIFAR-10 (JPEG re-encoded)",
-    "mobilenet_v2": "MobileNet v2, CIFAR-10 (JPEG re-encoded)",
+    "mobilenet_v2": "MobileNet v2 0.35, CIFAR-10 (JPEG re-encoded)",
 }
 ROWS = {
     "float": "float32",

@@ -124,6 +124,7 @@ def serve(network: str) -> None:
     works = their_variants(network)
     for work in works.values():
         work()
+    timing.spread_threads()
     print(json.dumps(list(works)), flush=True)
     for line in sys.stdin:
         print(json.dumps(timed(works[line.strip()])), flush=True)
@@ -135,6 +136,7 @@ def measure(network: str, rounds: int) -> dict[str, Any]:
     works = our_variants(network)
     for work in works.values():
         work()
+    timing.spread_threads()
     turns: dict[str, Callable[[], Clock]] = {
         **{n: lambda work=work: timed(work) for n, work in works.items()},
         **{n: lambda name=n: child.times(name) for n in child.names},

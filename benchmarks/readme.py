@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from benchmarks import amc_figures, quantization_figures
+from benchmarks import amc_figures, quantization_figures, sparsity_figures
 from benchmarks.slimming_figures import table
 from tfcompress import files
 
@@ -95,6 +95,12 @@ def quantization() -> str:
     found = quantization_figures.records().values()
     commands = ", ".join(f"`{record['command']}`" for record in found)
     return "\n\n".join([quantization_figures.table(), commands])
+
+
+def sparsity() -> str:
+    """Write the table of all networks that were pruned."""
+    record = files.read_json(RESULTS / "sparsity.json")
+    return "\n".join([sparsity_figures.table(record), "", f"`{record['command']}`"])
 
 
 def latency() -> str:
@@ -182,11 +188,24 @@ def _slimming_rows(record: dict[str, Any]) -> Rows:
             yield label, step[kind]["ratio"], record["step_bound"]
 
 
+def _rival_rows(record: dict[str, Any]) -> Rows:
+    """Ratios by what is compared, each by two clocks."""
+    for network, found in record["networks"].items():
+        for label, clocks in found["ratios"].items():
+            for clock, name in (("wall", ""), ("cpu", ", CPU time")):
+                row = clocks[clock]
+                if "bound" in row:
+                    yield f"{network}: {label}{name}", row["ratio"], row["bound"]
+
+
 SPEED: dict[str, Callable[[dict[str, Any]], Rows]] = {
     "graph_speed": _graph_rows,
     "training_speed": _training_rows,
     "distill_speed": _network_rows,
     "slimming_speed": _slimming_rows,
+    "sparsity_speed": _rival_rows,
+    "quantize_speed": _rival_rows,
+    "amc_speed": _network_rows,
 }
 
 
@@ -211,6 +230,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "latency": latency,
     "amc_latency": amc_latency,
     "quantization": quantization,
+    "sparsity": sparsity,
     "speed": speed,
     "families": families,
 }

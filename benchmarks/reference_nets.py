@@ -1,4 +1,4 @@
-"""Train the networks that the AMC study starts from; their weights are committed.
+"""Train the networks that the studies start from; their weights are committed.
 
     python -m benchmarks.reference_nets NAME... --cifar10 FOLDER   # default: all
 
@@ -97,6 +97,12 @@ NETWORKS: dict[str, Reference] = {
             zoo.mobilenet_v1, CIFAR, 10, alpha=0.25, momentum=BN_MOMENTUM
         ),
         weight_decay=2e-3,  # few weights, and depthwise kernels among them
+    ),
+    "mobilenet_v2": Reference(
+        build=functools.partial(
+            zoo.mobilenet_v2, CIFAR, 10, alpha=0.35, momentum=BN_MOMENTUM
+        ),
+        weight_decay=2e-3,
     ),
 }
 

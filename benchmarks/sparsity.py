@@ -31,7 +31,7 @@ import keras
 import numpy as np
 import tf_keras
 
-from benchmarks import reference_nets
+from benchmarks import reference_nets, sparsity_figures
 from benchmarks.sparsity_speed import load_tfmot
 from benchmarks.timing import environment
 from tfcompress import data, files, sparsity, tflite, training
@@ -39,8 +39,8 @@ from tfcompress import data, files, sparsity, tflite, training
 HERE = pathlib.Path(__file__).parent
 RESULTS = HERE / "results" / "sparsity.json"
 SPARSITIES = (0.5, 0.75, 0.9)
-SEEDS = {"fashion_mnist": (0, 1, 2), "resnet_20": (0,), "mobilenet_v1": (0,)}
-EPOCHS = {"fashion_mnist": 6, "resnet_20": 8, "mobilenet_v1": 8}
+SEEDS = {"fashion_mnist": (0, 1, 2), "resnet_20": (0,), "mobilenet_v2": (0,)}
+EPOCHS = {"fashion_mnist": 4, "resnet_20": 4, "mobilenet_v2": 4}
 BATCH_SIZE = 128
 LEARNING_RATE = 1e-3
 
@@ -238,25 +238,6 @@ def short(variable: Any) -> str:
     return "kernel" if name == "depthwise_kernel" else str(name)
 
 
-def table(record: dict[str, Any]) -> str:
-    """Return the measured test accuracies as Markdown, means over seeds."""
-    lines = ["| network | arm | sparsity | test accuracy | compressed bytes |"]
-    lines.append("|:---|:---|---:|---:|---:|")
-    for name in (n for n in record if n in SEEDS):
-        groups: dict[tuple[str, float], list[dict[str, Any]]] = {}
-        for cell in record[name]["cells"]:
-            groups.setdefault((cell["arm"], cell["sparsity"]), []).append(cell)
-        for (arm, sparse), cells in sorted(groups.items(), key=lambda g: g[0][::-1]):
-            tests = [cell["test"] for cell in cells]
-            spread = f" ± {np.std(tests):.4f}" if len(tests) > 1 else ""
-            size = round(np.mean([cell["gzip_bytes"] for cell in cells]))
-            lines.append(
-                f"| {name} | {arm} | {sparse:.0%} | {np.mean(tests):.4f}{spread} | "
-                f"{size:,} |"
-            )
-    return "\n".join(lines)
-
-
 def main() -> None:
     """Run what is not in the results yet, or show what is."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -267,7 +248,7 @@ def main() -> None:
     parser.add_argument("--output", type=pathlib.Path, default=RESULTS)
     options = parser.parse_args()
     if options.names == ["table"]:
-        print(table(files.read_json(options.output)))
+        print(sparsity_figures.table(files.read_json(options.output)))
         return
     known = [n for n in SEEDS if (reference_nets.MODELS / f"{n}.keras").exists()]
     for name in options.names or known:
@@ -278,7 +259,7 @@ def main() -> None:
         tried = options.limit is not None
         seeds = SEEDS[name][:1] if tried else SEEDS[name]
         bench.run(seeds, SPARSITIES[1:2] if tried else SPARSITIES)
-    print(table(files.read_json(options.output)))
+    print(sparsity_figures.table(files.read_json(options.output)))
 
 
 if __name__ == "__main__":

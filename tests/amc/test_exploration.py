@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.amc.fakes import made
+from tests.amc.fakes import conv1_inputs, made
 from tfcompress.amc import families
 from tfcompress.amc.agent import DdpgAgent
 from tfcompress.amc.exploration import Explorer
@@ -61,6 +61,23 @@ def test_after_the_warm_up_a_share_is_near_the_best_plan():
         assert 4 in np.abs(np.subtract(plan, (8, 12, 12)))
 
 
+def kept_near(best, *, draws: int) -> float:
+    """Return what the first plans near the best keep of the group that decides."""
+    settings = {"near_best": 1.0, "near_best_noise": 0.1, "near_best_draws": draws}
+    problem = made(conv1_inputs, widths=(64, 64, 64), warmup_episodes=12, **settings)
+    explore = explorer(problem)
+    for number in range(12):
+        explore.episode(number, None)
+    found = [widths(explore.episode(number, best))[0] for number in range(12, 16)]
+    return float(np.mean(found))
+
+
+def test_of_many_steps_the_most_promising_is_judged():
+    """Where one group alone decides the reward, steps that widen it are chosen."""
+    best = (32, 32, 32)
+    assert kept_near(best, draws=64) > kept_near(best, draws=1) + 4
+
+
 def test_a_plan_is_not_drawn_twice_while_there_are_others():
     """Twelve plans that fit are found in as many episodes, or nearly."""
     problem = made()
@@ -70,13 +87,16 @@ def test_a_plan_is_not_drawn_twice_while_there_are_others():
 
 
 def test_it_goes_on_where_it_stopped():
-    """The same draws, and no plan that was seen before."""
-    one = explorer(made())
-    one.episode(5, (8, 12, 12))
+    """With the same draws and the same choice among them."""
+    one = explorer(made(near_best=1.0))
+    for number in range(6):
+        one.episode(number, (8, 12, 12))
     kept = one.state()
-    other = explorer(made())
+    other = explorer(made(near_best=1.0))
     other.restore(kept)
-    assert other._random.random() == one._random.random()
+    for number in range(6, 10):
+        wanted = widths(one.episode(number, (8, 12, 12)))
+        assert widths(other.episode(number, (8, 12, 12))) == wanted
 
 
 def test_when_all_plans_are_known_one_comes_again():

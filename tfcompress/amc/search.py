@@ -240,7 +240,6 @@ class _Run:
         self._best = Journal(saved.records["best"])
         self._problem.known.add(saved.records["known"])
         self._explorer.restore(saved.arrays["explorer"])
-        self._explorer.saw(record["widths"] for record in self._history)
         _LOG.info("Going on after episode %d.", len(self._history))
 
     def _progress(self) -> AmcProgress:

@@ -54,6 +54,7 @@ class AmcConfig(Config):
     noise_decay: float = 0.99  # of sigma per episode after the warm-up; the paper: 0.95
     near_best: float = 0.5  # of these episodes vary the best plan; the paper: 0
     near_best_noise: float = 0.2  # sigma of a step from it; decays as `noise` does
+    near_best_draws: int = 64  # steps, of which a model of the rewards picks one
     hidden_units: int = 300  # of each hidden layer of actor and critic
     actor_learning_rate: float = 1e-4
     critic_learning_rate: float = 1e-3
@@ -127,6 +128,7 @@ _COUNTS = (
     "hidden_units",
     "batch_size",
     "updates_per_decision",
+    "near_best_draws",
     "replay_per_decision",
     "evaluation_examples",
     "reconstruction_examples",
