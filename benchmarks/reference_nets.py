@@ -102,6 +102,7 @@ NETWORKS: dict[str, Reference] = {
         build=functools.partial(
             zoo.mobilenet_v2, CIFAR, 10, alpha=0.35, momentum=BN_MOMENTUM
         ),
+        epochs=10,
         weight_decay=2e-3,
     ),
 }
