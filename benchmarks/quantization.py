@@ -1,6 +1,6 @@
 """What quantization-aware training is worth, ours and TFMOT's, from the same weights.
 
-    python -m benchmarks.quantization fashion_mnist --seeds 0 1 2
+    python -m benchmarks.quantization fashion_mnist
     python -m benchmarks.quantization resnet_20 --cifar10 FOLDER
     python -m benchmarks.quantization mobilenet_v1 --cifar10 FOLDER
     python -m benchmarks.quantization table
@@ -53,20 +53,21 @@ class Bench:
         self.task = data.Task.for_model(self.model, self.dataset)
         self.parts = baselines.Parts(
             options.results / f"quantization_{options.part}.json",
-            command=f"python -m benchmarks.quantization {options.part}",
+            command=_command(options.part),
         )
         self.parts.record.setdefault("dataset", self.dataset.name)
         self.float_file = tflite.convert(self.model).content
 
     def run(self) -> None:
         """Measure every arm that is missing, then the steps."""
-        for name, arm in UNTRAINED.items():
-            self._arm(name, {}, lambda arm=arm: arm(self))
-        for seed in self.options.seeds:
+        name = self.options.part
+        for key, arm in UNTRAINED.items():
+            self._arm(key, {}, lambda arm=arm: arm(self))
+        for seed in self.options.seeds or baselines.SEEDS.get(name, (0,)):
             config = baselines.finetuning(epochs=self.options.epochs, seed=seed)
-            for name, arm in TRAINED.items():
+            for key, arm in TRAINED.items():
                 self._arm(
-                    f"{name}-{seed}",
+                    f"{key}-{seed}",
                     {"training": config.to_dict()},
                     lambda arm=arm, config=config: arm(self, config),
                 )
@@ -255,6 +256,11 @@ TRAINED: dict[str, Callable[[Bench, TrainConfig], Content]] = {
     "qat_per_tensor": lambda bench, config: bench.aware(config, per_channel=False),
     "qat_w4": lambda bench, config: bench.aware(config, recipe="int8_w4"),
 }
+
+
+def _command(part: str) -> str:
+    folder = " --cifar10 FOLDER" if reference_nets.NETWORKS[part].cifar else ""
+    return f"python -m benchmarks.quantization {part}{folder}"
 
 
 def _p50(path: pathlib.Path) -> float:

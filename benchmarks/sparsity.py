@@ -22,7 +22,6 @@ import argparse
 import gzip
 import json
 import pathlib
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -123,7 +122,7 @@ class Bench:
         return found
 
     def _with_environment(self) -> dict[str, Any]:
-        command = f"python -m {' '.join(['benchmarks.sparsity', *sys.argv[1:2]])}"
+        command = "python -m benchmarks.sparsity --cifar10 FOLDER"
         return {**self.record, "environment": environment(), "command": command}
 
     def _none(self, sparse: float, seed: int) -> keras.Model:
