@@ -39,64 +39,78 @@ def records(results: pathlib.Path = RESULTS) -> dict[str, dict[str, Any]]:
 
 
 def table(results: pathlib.Path = RESULTS) -> str:
-    """Return the Markdown tables: one of files per network, and one of steps."""
+    """Return the Markdown tables: of the files, and of training steps."""
     found = records(results)
-    parts = [of_network(TITLES[name], record) for name, record in found.items()]
-    return "\n\n".join([*parts, *([steps(found)] if found else [])])
+    tables = [of_files(found), steps(found)] if found else []
+    return "\n\n".join(filter(None, tables))
 
 
-def of_network(title: str, record: dict[str, Any]) -> str:
-    """Return one network's table.
+def of_files(found: dict[str, dict[str, Any]]) -> str:
+    """Return one row per arm: each network's test accuracy, size and latency.
 
     Example:
-        >>> part = {"file_accuracy": {"test": 0.9}, "size_bytes": 1200,
-        ...     "latency": {"p50_ms": 0.5, "to_float": 0.4}}
-        >>> print(of_network("Net", {"parts": {"qat-0": part, "qat-1": part}}))
-        | Net | test accuracy | size | host latency |
+        >>> def part(size, ratio):
+        ...     latency = {"to_float": ratio}
+        ...     accuracy = {"test": 0.9}
+        ...     return {
+        ...         "file_accuracy": accuracy, "size_bytes": size, "latency": latency
+        ...     }
+        >>> parts = {"float": part(4000, 1.0), "qat-0": part(1200, 0.4)}
+        >>> print(of_files({"resnet_20": {"parts": parts | {"qat-1": parts["qat-0"]}}}))
+        | test accuracy of the file | ResNet-20 | size | latency |
         |---|---|---|---|
-        | our QAT | 90.00 ± 0.00 (2) | 1.2 kB | 0.500 ms, 0.40 of float |
+        | float32 | 90.00 | 1 | 1 |
+        | our QAT | 90.00 ± 0.00 | 0.30 | 0.40 |
     """
-    lines = [f"| {title} | test accuracy | size | host latency |", "|---|---|---|---|"]
+    names = " | ".join(_short(name) for name in found)
+    lines = [f"| test accuracy of the file | {names} | size | latency |"]
+    lines.append("|---" * (3 + len(found)) + "|")
     for arm, label in ROWS.items():
-        parts = [
-            part
-            for key, part in record["parts"].items()
-            if key == arm or key.rpartition("-")[0] == arm
-        ]
-        if parts:
-            size = statistics.mean(part["size_bytes"] for part in parts)
-            lines.append(
-                f"| {label} | {accuracy(parts)} | {size / 1e3:.1f} kB | "
-                f"{latency(parts)} |"
-            )
+        cells = [_parts(record, arm) for record in found.values()]
+        shown = " | ".join(accuracy(parts) if parts else "" for parts in cells)
+        if any(cells):
+            lines.append(f"| {label} | {shown} | {_to_float(found, arm)} |")
     return "\n".join(lines)
+
+
+def _parts(record: dict[str, Any], arm: str) -> list[dict[str, Any]]:
+    """Return an arm's parts, one per seed."""
+    every = record["parts"].items()
+    return [part for key, part in every if arm in (key, key.rpartition("-")[0])]
+
+
+def _to_float(found: dict[str, dict[str, Any]], arm: str) -> str:
+    """Write size and latency, as parts of the float file's: medians over networks."""
+    if arm == "float":
+        return "1 | 1"
+    sizes, times = [], []
+    for record in found.values():
+        whole = record["parts"]["float"]["size_bytes"]
+        parts = _parts(record, arm)
+        sizes += [part["size_bytes"] / whole for part in parts]
+        times += [part["latency"]["to_float"] for part in parts]
+    return f"{statistics.median(sizes):.2f} | {statistics.median(times):.2f}"
+
+
+def _short(name: str) -> str:
+    return TITLES[name].split(",", maxsplit=1)[0]
 
 
 def accuracy(parts: list[dict[str, Any]]) -> str:
     """Write the files' mean test accuracy in percent, with its spread over seeds."""
     values = [100 * part["file_accuracy"]["test"] for part in parts]
     mean = f"{statistics.mean(values):.2f}"
-    if len(values) == 1:
-        return mean
-    return f"{mean} ± {statistics.stdev(values):.2f} ({len(values)})"
-
-
-def latency(parts: list[dict[str, Any]]) -> str:
-    """Write the median latency, and its ratio to the float file's."""
-    times = [part["latency"] for part in parts]
-    median = statistics.median(time["p50_ms"] for time in times)
-    ratio = statistics.median(time["to_float"] for time in times)
-    return f"{median:.3f} ms, {ratio:.2f} of float"
+    return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):.2f}"
 
 
 def steps(found: dict[str, dict[str, Any]]) -> str:
     """Return the table of training steps."""
-    lines = ["| training step | wall | CPU |", "|---|---|---|"]
+    lines = []
     for name, record in found.items():
         ratios = record["parts"].get("steps", {}).get("ratios", {})
         for label, row in ratios.items():
             if label != "ms_per_step":
                 wall, cpu = row["wall"]["ratio"], row["cpu"]["ratio"]
-                title = TITLES[name].split(",", maxsplit=1)[0]
-                lines.append(f"| {title}: {label} | {wall:.2f} | {cpu:.2f} |")
-    return "\n".join(lines)
+                lines.append(f"| {_short(name)}: {label} | {wall:.2f} | {cpu:.2f} |")
+    head = ["| training step | wall | CPU |", "|---|---|---|"]
+    return "\n".join([*head, *lines]) if lines else ""
