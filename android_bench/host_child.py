@@ -96,7 +96,7 @@ def measure(settings: dict[str, Any]) -> dict[str, Any]:
     )
     interpreter.allocate_tensors()
     init_ms = (time.perf_counter_ns() - started) / 1e6
-    _fill(interpreter, np.random.default_rng(0))
+    fill_inputs(interpreter, np.random.default_rng(0))
     started = time.perf_counter_ns()
     interpreter.invoke()
     first_ms = (time.perf_counter_ns() - started) / 1e6
@@ -125,8 +125,13 @@ def _warm_up(run: Callable[[], None], num_runs: int, max_seconds: float) -> None
             return  # a slow model is warm by then
 
 
-def _fill(interpreter: Any, rng: Any) -> None:
-    """Fill the inputs: noise in floats and small integers, 0 where it is an index."""
+def fill_inputs(interpreter: Any, rng: Any) -> None:
+    """Fill the inputs: noise in floats and small integers, 0 where it is an index.
+
+    Args:
+        interpreter: A LiteRT interpreter with its tensors allocated.
+        rng: A NumPy generator.
+    """
     for detail in interpreter.get_input_details():
         dtype, shape = detail["dtype"], detail["shape"]
         kind = getattr(dtype, "__name__", str(dtype))

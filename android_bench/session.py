@@ -21,7 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from android_bench import assembling, device_state
+from android_bench import assembling, cooling, device_state
 from android_bench.agreement import compare_outputs
 from android_bench.assembling import Surroundings, Visit
 from android_bench.backends.base import Answer
@@ -35,8 +35,6 @@ from android_bench.targets import Failure, SessionResult, Target
 from android_bench.variants import SessionConfig, Variant
 
 __all__ = ["Failure", "Session", "SessionResult", "Target"]
-
-_COOLING_STEP_S = 5.0
 
 
 class Session:
@@ -148,7 +146,13 @@ class Session:
             if self._stop.is_set():
                 return
             with self._keeping(variant):
-                self._cool_down()
+                cooling.cool_down(
+                    self._target.transport,
+                    self._before,
+                    pause_s=self._config.cool_down_s,
+                    most_s=self._config.max_cool_down_s,
+                    stop=self._stop,
+                )
                 request = self._config.request(variant, self._cores)
                 seconds = time.monotonic() - clock
                 answer = self._target.backend.measure(self._target.transport, request)
@@ -158,19 +162,6 @@ class Session:
                 self._visits[variant].append(visit)
                 if self._on_visit is not None:
                     self._on_visit(variant, visit)
-
-    def _cool_down(self) -> None:
-        """Pause; on while the device says that it is hotter than at the start."""
-        self._stop.wait(self._config.cool_down_s)
-        if self._before is None or self._before.thermal_status is None:
-            return
-        waited = 0.0
-        while waited < self._config.max_cool_down_s and not self._stop.is_set():
-            now = device_state.state(self._target.transport)
-            if not now.throttling or self._before.throttling:
-                return
-            self._stop.wait(_COOLING_STEP_S)
-            waited += _COOLING_STEP_S
 
     def _result(self, around: Surroundings | None) -> SessionResult:
         records: list[BenchmarkRun] = []

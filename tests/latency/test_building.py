@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 
+import keras
 import numpy as np
 import pytest
 
+from tests.latency import nets
 from tests.latency.conftest import FakeMeasure, fake_ms
 from tfcompress import errors, graph, latency
 from tfcompress.latency import points
@@ -55,6 +57,62 @@ def test_a_prediction_is_what_the_whole_network_takes(build, layer_graph, tmp_pa
         predicted = latency.predict(layer_graph, plan, table)
 
         assert predicted == pytest.approx(fake_ms(path), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        nets.segmentation,
+        nets.detection,
+        nets.shuffling,
+        nets.shufflenet,
+    ],
+    ids=["segmentation", "detection", "shuffling", "shufflenet"],
+)
+def test_networks_of_users_are_predicted(build, network, tmp_path):
+    """Plans that the table has not seen, on the machine that is arithmetic."""
+    layer_graph = graph.trace(network())
+    table = build(models=layer_graph, num_networks=8)
+    found = find_operators(layer_graph)
+    for plan in latency.random_plans(layer_graph, 5, seed=7):
+        path = tmp_path / "network.tflite"
+        path.write_bytes(write_network(layer_graph, found, plan))
+
+        predicted = latency.predict(layer_graph, plan, table)
+
+        assert predicted == pytest.approx(fake_ms(path), rel=0.02)
+
+
+@pytest.fixture
+def with_a_norm():
+    image = keras.Input((6, 6, 3), name="image")
+    x = keras.layers.Conv2D(8, 1, name="conv")(image)
+    x = keras.layers.LayerNormalization(name="norm")(x)
+    return keras.Model(image, keras.layers.Conv2D(2, 1, name="head")(x))
+
+
+def test_a_layer_without_a_rule_ends_the_build(build, with_a_norm, layer_graph):
+    """Before anything is measured; a table of another model does not predict it."""
+    measure = FakeMeasure()
+    with pytest.raises(errors.BenchmarkError, match=r"norm \(LayerNormalization\)"):
+        build(measure, models=with_a_norm)
+    assert measure.calls == []
+    table = build(models=layer_graph)
+    with pytest.raises(errors.BenchmarkError, match=r"norm \(LayerNormalization\)"):
+        latency.predict(graph.trace(with_a_norm), None, table)
+
+
+@pytest.mark.slow
+def test_a_layer_without_a_rule_can_be_left_to_the_networks(build, with_a_norm):
+    """They are cut and converted, so they have it."""
+    layer_graph = graph.trace(with_a_norm)
+    table = build(models=layer_graph, num_networks=2, allow_uncovered=True)
+    assert latency.predict(layer_graph, None, table) > 0
+    assert latency.predictor(layer_graph, table).uncovered == {
+        "norm": "LayerNormalization"
+    }
+    with pytest.raises(errors.ConfigError, match="num_networks=0"):
+        build(models=layer_graph, num_networks=0, allow_uncovered=True)
 
 
 def test_a_killed_build_goes_on_where_it_was(build, monkeypatch):
@@ -137,8 +195,6 @@ def test_a_damaged_table_is_one_line(build, tmp_path, damage):
 
 
 def test_operators_that_the_table_lacks_are_named(build):
-    import keras
-
     table = build()
     image = keras.Input((5, 5, 3))
     other = graph.trace(keras.Model(image, keras.layers.Conv2D(8, 1)(image)))

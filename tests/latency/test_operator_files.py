@@ -5,8 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from tests.latency import nets
+from tests.strategies import models, random_plan
 from tfcompress import errors, graph
+from tfcompress.latency import operator_files
 from tfcompress.latency.families import Family
 from tfcompress.latency.network_files import write_network
 from tfcompress.latency.operator_files import write_operator
@@ -45,6 +50,39 @@ KINDS = [
     (Family(kind="tanh", height=4, width=4), (8, 8), (1, 4, 4, 8)),
     (Family(kind="relu", height=4, width=4), (8, 8), (1, 4, 4, 8)),
     (Family(kind="relu6", height=4, width=4), (8, 8), (1, 4, 4, 8)),
+    *[
+        (Family(kind=kind, height=4, width=4), (8, 8), (1, 4, 4, 8))
+        for kind in (
+            *("subtract", "maximum", "minimum", "plus", "times"),
+            *("elu", "gelu", "leaky_relu", "prelu", "prelu_each"),
+        )
+    ],
+    (
+        Family(kind="conv_transpose", height=4, width=5, **WINDOW),
+        (8, 24),
+        (1, 8, 10, 24),
+    ),
+    (
+        Family(kind="conv_transpose", height=4, width=5, padding="valid", **WINDOW),
+        (8, 24),
+        (1, 9, 11, 24),
+    ),
+    (Family(kind="repeat", height=4, width=5, strides=(2, 3)), (8, 8), (1, 8, 15, 8)),
+    (
+        Family(kind="resize_bilinear", height=4, width=5, padding="8,15"),
+        (8, 8),
+        (1, 8, 15, 8),
+    ),
+    (
+        Family(kind="resize_nearest", height=4, width=5, padding="7,9"),
+        (8, 8),
+        (1, 7, 9, 8),
+    ),
+    (Family(kind="shuffle", height=4, width=5, groups=3), (12, 12), (1, 4, 5, 12)),
+    (Family(kind="transpose", height=4, width=5), (8, 8), (1, 5, 4, 8)),
+    (Family(kind="stack", width=12), (6, 6), (1, 12, 6)),
+    (Family(kind="crop", height=6, width=7, padding="0,1,2,3"), (8, 8), (1, 5, 2, 8)),
+    (Family(kind="max", height=4, width=4), (8, 8), (1, 8)),
 ]
 
 
@@ -62,6 +100,37 @@ def test_the_runtime_runs_every_kind(family, counts, shape, recipe):
     details = interpreter.get_output_details()
     assert [tuple(d["shape"]) for d in details] == [shape, shape]
     assert details[0]["dtype"] == (np.int8 if recipe == "int8" else np.float32)
+
+
+def test_every_kind_has_a_file_that_is_tried():
+    assert {case[0].kind for case in KINDS} == set(operator_files._WRITERS)
+
+
+@pytest.mark.parametrize("factors", [(2, 2), (1, 3)])
+def test_repeated_pixels_are_what_keras_repeats(factors):
+    """Tiling in the right order: the numbers themselves."""
+    repeat = Family(kind="repeat", height=2, width=3, strides=factors)
+    interpreter = Interpreter(model_content=write_operator(repeat, (4, 4)))
+    interpreter.allocate_tensors()
+    image = np.arange(24, dtype=np.float32).reshape(1, 2, 3, 4)
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)
+    interpreter.invoke()
+    found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    np.testing.assert_array_equal(
+        found, image.repeat(factors[0], axis=1).repeat(factors[1], axis=2)
+    )
+
+
+def test_a_shuffle_deals_the_channels_out():
+    """As `zoo.ChannelShuffle` does."""
+    shuffle = Family(kind="shuffle", groups=2)
+    interpreter = Interpreter(model_content=write_operator(shuffle, (6, 6)))
+    interpreter.allocate_tensors()
+    image = np.arange(6, dtype=np.float32).reshape(1, 1, 1, 6)
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)
+    interpreter.invoke()
+    found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    assert found.ravel().tolist() == [0, 3, 1, 4, 2, 5]
 
 
 def test_copies_have_weights_of_their_own():
@@ -104,3 +173,39 @@ def test_a_written_network_runs_with_the_plans_shapes(layer_graph, recipe):
     assert interpreter.get_input_details()[0]["dtype"] == np.float32
     macs = graph.cost(layer_graph, plan).macs
     assert inspect(content).macs == macs
+
+
+@pytest.mark.parametrize("recipe", ["float32", "int8"])
+@pytest.mark.parametrize("build", [nets.segmentation, nets.detection, nets.shuffling])
+def test_a_written_network_gives_the_models_shapes(build, recipe):
+    """Whole and cut: it runs, and multiplies as often as the graph's costs say."""
+    model = build()
+    layer_graph = graph.trace(model)
+    for plan in (None, random_plan(layer_graph, 0.5)):
+        content = write_network(
+            layer_graph, find_operators(layer_graph), plan, recipe=recipe
+        )
+        interpreter = Interpreter(model_content=content, num_threads=1)
+        interpreter.allocate_tensors()
+        interpreter.invoke()
+        (output,) = interpreter.get_output_details()
+        assert tuple(output["shape"]) == (1, *model.output_shape[1:])
+        assert inspect(content).macs == graph.cost(layer_graph, plan).macs
+
+
+@settings(max_examples=25, deadline=None)
+@given(model=models(), ratio=st.sampled_from([0.0, 0.5]))
+def test_random_graphs_are_written_with_their_macs(model, ratio):
+    layer_graph = graph.trace(model)
+    found = find_operators(layer_graph)
+    assert found.uncovered == {}
+    plan = random_plan(layer_graph, ratio)
+
+    content = write_network(layer_graph, found, plan)
+
+    interpreter = Interpreter(model_content=content, num_threads=1)
+    interpreter.allocate_tensors()
+    interpreter.invoke()
+    sizes = [np.prod(d["shape"]) for d in interpreter.get_output_details()]
+    assert sizes == [np.prod(tensor.shape[1:]) for tensor in model.outputs]
+    assert inspect(content).macs == graph.cost(layer_graph, plan).macs

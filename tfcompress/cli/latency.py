@@ -58,6 +58,11 @@ from tfcompress.cli import options, state
     show_default=True,
     help="Random pruned networks to fit the prediction to; 0: add operators up.",
 )
+@click.option(
+    "--allow-uncovered",
+    is_flag=True,
+    help="Accept layers whose operators are not known; only whole networks have them.",
+)
 @options.loading_options
 @options.seed_option
 @options.json_option
@@ -69,6 +74,7 @@ def latency(
     recipe: str,
     num_threads: int,
     num_networks: int,
+    allow_uncovered: bool,
     device: str,
     delegate: str,
     as_json: bool,
@@ -111,6 +117,7 @@ def latency(
         conditions=None if measure is None else measure.conditions(recipe),
         run_dir=output,
         seed=seed,
+        allow_uncovered=allow_uncovered,
         report=_report,
     )
     record = {
@@ -133,8 +140,14 @@ def _device(
     if device == "host":
         return None
     from android_bench import choosing
+    from tfcompress import errors
     from tfcompress import latency as tables
 
+    if device in (choosing.AUTO, choosing.ALL):
+        raise errors.ConfigError(
+            f"A latency table is of one device. Received: --device {device}; expected "
+            "a serial number or 'host'. Look at `tfcompress devices`."
+        )
     choice = choosing.Choice(devices=(device,), delegates=(delegate,), **runner)
     (target, *_), _ = choosing.targets(choice)
     return tables.DeviceMeasure(
@@ -146,11 +159,17 @@ def _report(what: str, done: int, total: int) -> None:
     click.echo(f"{what}: {done} of {total}", err=True)
 
 
+_PLACES = {
+    "device": "this device",
+    "emulated": "an emulated device (not a phone)",
+    "software_gpu": "a GPU driver in software (not a phone)",
+    "host": "this computer (not a phone)",
+}
+
+
 def _summary(record: dict[str, Any]) -> str:
-    where = record["where"].replace("_", " ")
-    place = "this computer (not a phone)" if where == "host" else f"this {where}"
     lines = [
-        f"{record['operators']} operators measured on {place}",
+        f"{record['operators']} operators measured on {_PLACES[record['where']]}",
         f"predicted for the whole model: {record['predicted_ms']:.3f} ms",
     ]
     if record["uncovered"]:

@@ -26,6 +26,7 @@ from tfcompress.graph.tracing import as_graph
 from tfcompress.latency import corrections, networks, points, prediction, sampling
 from tfcompress.latency.grids import Grid
 from tfcompress.latency.measuring import HostMeasure, Measure
+from tfcompress.latency.operators import find_operators
 from tfcompress.latency.table import SHARED, Conditions, Table
 
 PathLike = str | os.PathLike[str]
@@ -51,6 +52,7 @@ def build_table(  # noqa: PLR0913 - one call for the whole build
     measure: Measure | None = None,
     conditions: Conditions | None = None,
     seed: int = 0,
+    allow_uncovered: bool = False,
     report: Report | None = None,
 ) -> Table:
     """Measure every operator that pruning the models can leave, on one target.
@@ -71,20 +73,26 @@ def build_table(  # noqa: PLR0913 - one call for the whole build
         measure: Takes .tflite files, returns milliseconds; the host's if None.
         conditions: What `measure` holds for; made up from the arguments if None.
         seed: Of the random plans.
+        allow_uncovered: Accept layers whose operators are not known. They are not in
+            the sum; the networks that the correction is fitted to, which are then cut
+            and converted, have them.
         report: Told how far the build is.
 
     Raises:
         ConfigError: If a setting is out of range, or the run directory holds a table
             of other conditions.
-        BenchmarkError: If a file cannot be measured.
+        BenchmarkError: If a layer has no rule, or a file cannot be measured.
         LockedError: If another process builds in the run directory.
         ModelError: If a model cannot be traced or has open dimensions.
     """
     require(num_threads >= 1, "num_threads", num_threads, "1 or more")
-    require(num_networks >= 0, "num_networks", num_networks, "0 or more")
+    least = int(allow_uncovered)
+    require(num_networks >= least, "num_networks", num_networks, f"{least} or more")
     conditions = conditions or _conditions(target, recipe, num_threads, delegate)
-    measure = measure or _host_measure(target, delegate, num_threads)
+    measure = measure or host_measure(target, delegate, num_threads)
     graphs = [as_graph(model) for model in _sequence(models)]
+    for layer_graph in graphs if not allow_uncovered else ():
+        find_operators(layer_graph).refuse_uncovered()
     if run_dir is None:
         with tempfile.TemporaryDirectory() as folder:
             build = _Build(pathlib.Path(folder), conditions, measure, report or _silent)
@@ -194,7 +202,12 @@ def _conditions(
     )
 
 
-def _host_measure(target: str, delegate: str, num_threads: int) -> Measure:
+def host_measure(target: str, delegate: str, num_threads: int) -> Measure:
+    """Return how this host is measured.
+
+    Raises:
+        ConfigError: If the target is another one, or not its CPU.
+    """
     if target != HOST or delegate != "cpu":
         raise errors.ConfigError(
             "Only the host's CPU can be measured without being told how. Received: "

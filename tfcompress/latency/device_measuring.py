@@ -2,24 +2,33 @@
 
 Each file is pushed, run and removed again, in rounds of another random order: what the
 device does meanwhile falls on all alike.  The least of a file's medians counts, as on
-the host: whatever disturbs a measurement makes it longer.
+the host: whatever disturbs a measurement makes it longer.  Before each batch the device
+may cool down while Android says that it is hot; one that gets slower with time all the
+same has throttled (`android_bench.statistics.drift`), and is measured once more.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import math
+import logging
 import pathlib
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from android_bench import BenchmarkError, device_state
+from android_bench import BenchmarkError, cooling, device_state, statistics
 from android_bench.backends import RunRequest
 from android_bench.backends.base import Answer, model_name
+from android_bench.devices import DeviceState
 from android_bench.session import Target
 from tfcompress import errors
 from tfcompress.latency.table import Conditions
+
+_LOG = logging.getLogger(__name__)
+_COOL = DeviceState(thermal_status=0)  # what is waited for
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,6 +43,7 @@ class DeviceMeasure:
         rounds: How often each file has its turn.
         min_runs: Runs of a turn, at least.
         max_seconds: Seconds of a turn, at most.
+        max_cool_down_s: Seconds to wait before a batch while the device is hot.
     """
 
     target: Target
@@ -42,6 +52,7 @@ class DeviceMeasure:
     rounds: int = 2
     min_runs: int = 20
     max_seconds: float = 0.5
+    max_cool_down_s: float = 120.0
 
     def __call__(self, paths: Sequence[pathlib.Path]) -> list[float]:
         """Return the milliseconds of one run of each file.
@@ -49,14 +60,15 @@ class DeviceMeasure:
         Raises:
             BenchmarkError: If the device, the runner or the delegate fails.
         """
-        lowest = [math.inf] * len(paths)
-        random = np.random.default_rng(0)
-        cores = self._cores()
-        for _ in range(self.rounds):
-            for index in random.permutation(len(paths)).tolist():
-                ms = self._once(paths[index], cores)
-                lowest[index] = min(lowest[index], ms)
-        return lowest
+        with _translated():
+            first, drift = self._rounds(paths)
+            if not drift.throttled:
+                return first
+            self._warn(f"{drift.rise:.0%} slower while measured; once more")
+            second, drift = self._rounds(paths)
+        if drift.throttled:
+            self._warn(f"{drift.rise:.0%} slower again; times may be too long")
+        return [min(pair) for pair in zip(first, second, strict=True)]
 
     def conditions(self, recipe: str) -> Conditions:
         """Return what a table of these measurements holds for.
@@ -64,10 +76,8 @@ class DeviceMeasure:
         Raises:
             BenchmarkError: If the device cannot be asked.
         """
-        try:
+        with _translated():
             device = device_state.describe(self.target.transport)
-        except BenchmarkError as error:
-            raise errors.BenchmarkError(str(error)) from error
         return Conditions(
             target=self.target.transport.serial,
             where=self.target.place,
@@ -78,14 +88,44 @@ class DeviceMeasure:
             runtime=self.target.backend.name,
         )
 
+    def _rounds(
+        self, paths: Sequence[pathlib.Path]
+    ) -> tuple[list[float], statistics.Drift]:
+        """Give each file its turns; return the least times, and whether they rose."""
+        self._cool_down()
+        cores, random = self._cores(), np.random.default_rng(0)
+        order: list[int] = []
+        clock: list[float] = []
+        times: list[list[float]] = [[] for _ in paths]
+        for _ in range(self.rounds):
+            for index in random.permutation(len(paths)).tolist():
+                times[index].append(self._once(paths[index], cores))
+                order.append(index)
+                clock.append(time.monotonic())
+        own = [statistics.median(taken) for taken in times]
+        turns = [iter(taken) for taken in times]
+        relative = [next(turns[index]) / own[index] for index in order]
+        return [min(taken) for taken in times], statistics.drift(clock, relative)
+
+    def _cool_down(self) -> None:
+        cooled = cooling.cool_down(
+            self.target.transport,
+            _COOL,
+            pause_s=0.0,
+            most_s=self.max_cool_down_s,
+            stop=threading.Event(),
+        )
+        if not cooled:
+            self._warn(f"still hot after {self.max_cool_down_s:g} s; measured as it is")
+
+    def _warn(self, what: str) -> None:
+        _LOG.warning("%s is %s.", self.target.transport.serial, what)
+
     def _cores(self) -> tuple[int, ...]:
         """Return the processors to run on: the big ones, if the threads fit."""
-        if self.delegate != "cpu":
+        if self.delegate != "cpu" or not getattr(self.target.backend, "pins", True):
             return ()
-        try:
-            cores = device_state.big_cores(self.target.transport)
-        except BenchmarkError as error:
-            raise errors.BenchmarkError(str(error)) from error
+        cores = device_state.big_cores(self.target.transport)
         return cores if self.num_threads <= len(cores) else ()
 
     def _once(self, path: pathlib.Path, cores: tuple[int, ...]) -> float:
@@ -101,9 +141,9 @@ class DeviceMeasure:
         )
         try:
             answer = self.target.backend.measure(transport, request)
-            transport.remove(f"{transport.folder}/{model_name(path)}")
-        except BenchmarkError as error:
-            raise errors.BenchmarkError(str(error)) from error
+        finally:
+            with contextlib.suppress(BenchmarkError):  # of a device that is gone
+                transport.remove(f"{transport.folder}/{model_name(path)}")
         if self.delegate != "cpu":
             self._check_taken(path, answer)
         figures = answer.parsed
@@ -120,3 +160,12 @@ class DeviceMeasure:
             f"Received: {path.name} on {self.delegate}: {seen}. Build the table with "
             "`--delegate cpu`."
         )
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    """Turn an error of android_bench into this package's."""
+    try:
+        yield
+    except BenchmarkError as error:
+        raise errors.BenchmarkError(str(error)) from error

@@ -11,26 +11,54 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 from tfcompress import errors
 
 CONV, DEPTHWISE, DENSE = "conv", "depthwise", "dense"
-ADD, MULTIPLY, SCALE_SHIFT, CONCAT = "add", "multiply", "scale_shift", "concat"
-MEAN, MAX_POOL, AVERAGE_POOL, PAD = "mean", "max_pool", "average_pool", "pad"
+CONV_TRANSPOSE = "conv_transpose"
+ADD, SUBTRACT, MULTIPLY = "add", "subtract", "multiply"
+MAXIMUM, MINIMUM = "maximum", "minimum"
+PLUS, TIMES, SCALE_SHIFT = "plus", "times", "scale_shift"  # constants
+MEAN, MAX, MAX_POOL, AVERAGE_POOL = "mean", "max", "max_pool", "average_pool"
+CONCAT, STACK = "concat", "stack"  # of channels, of positions
+PAD, CROP, TRANSPOSE, SHUFFLE = "pad", "crop", "transpose", "shuffle"
+REPEAT, RESIZE_BILINEAR, RESIZE_NEAREST = "repeat", "resize_bilinear", "resize_nearest"
 RELU, RELU6, SOFTMAX, LOGISTIC = "relu", "relu6", "softmax", "logistic"
-HARD_SWISH, TANH = "hard_swish", "tanh"
+HARD_SWISH, TANH, LEAKY_RELU, ELU, GELU = (
+    "hard_swish",
+    "tanh",
+    "leaky_relu",
+    "elu",
+    "gelu",
+)
+PRELU, PRELU_EACH = "prelu", "prelu_each"  # a slope per channel, per number
 
-FOLDS = frozenset({CONV, DEPTHWISE, DENSE})
+FOLDS = frozenset({CONV, DEPTHWISE, DENSE, CONV_TRANSPOSE})
 """Kinds that a BatchNorm folds into."""
 
-CLAMPS = FOLDS | {ADD, MULTIPLY, SCALE_SHIFT}
-"""Kinds that a ReLU fuses into."""
-
-BINARY = frozenset({ADD, MULTIPLY})
+BINARY = frozenset({ADD, SUBTRACT, MULTIPLY, MAXIMUM, MINIMUM})
 """Kinds that join two tensors."""
 
-TWO_COUNTS = frozenset({CONV, DENSE})
+JOINS = frozenset({CONCAT, STACK})
+"""Kinds that put any number of tensors beside each other."""
+
+CLAMPS = FOLDS | {ADD, SUBTRACT, MULTIPLY, PLUS, TIMES, SCALE_SHIFT}
+"""Kinds that a ReLU fuses into."""
+
+WINDOWED = frozenset({CONV, DEPTHWISE, CONV_TRANSPOSE, MAX_POOL, AVERAGE_POOL})
+"""Kinds that slide a window over the image."""
+
+ANY_SHAPE = (
+    BINARY
+    | JOINS
+    | {PLUS, TIMES, SOFTMAX, RELU, RELU6, LOGISTIC, HARD_SWISH, TANH}
+    | {LEAKY_RELU, ELU, GELU, PRELU}
+)
+"""Kinds that take a tensor as it is; what the others read has the family's shape."""
+
+TWO_COUNTS = frozenset({CONV, DENSE, CONV_TRANSPOSE})
 """Kinds that read some number of channels and make another; the others keep it."""
 
 
@@ -43,11 +71,13 @@ class Family:
         height: Of the input image, 1 for a vector.
         width: Of the input image.
         kernel: Window of a convolution or pooling.
-        strides: Of the window.
+        strides: Of the window; of `REPEAT`, how often each row and column.
         dilation: Of the window.
-        padding: ``"same"`` or ``"valid"``; of `PAD`, what is added: ``"top,bottom,
-            left,right"``.
-        groups: Of a grouped convolution; of a depthwise one, the multiplier.
+        padding: ``"same"`` or ``"valid"``; of `PAD` and `CROP`, what is added or taken
+            away: ``"top,bottom,left,right"``; of a resize, the new size:
+            ``"height,width"``.
+        groups: Of a grouped convolution or a shuffle; of a depthwise convolution, the
+            multiplier.
     """
 
     kind: str
@@ -70,7 +100,9 @@ class Family:
             'add 8x8'
         """
         words = [self.kind, f"{self.height}x{self.width}"]
-        if self.kind in (CONV, DEPTHWISE, MAX_POOL, AVERAGE_POOL):
+        if self.kind == REPEAT:
+            words.append(f"x{_pair(self.strides)}")
+        if self.kind in WINDOWED:
             words += [_pair(self.kernel), f"/{_pair(self.strides)}"]
         if self.dilation != (1, 1):
             words.append(f"dilation {_pair(self.dilation)}")
@@ -83,15 +115,18 @@ class Family:
     @property
     def output_size(self) -> tuple[int, int]:
         """Return height and width of the output."""
-        if self.kind == MEAN:
-            return (1, 1)
-        if self.kind == PAD:
-            top, bottom, left, right = map(int, self.padding.split(","))
-            return (self.height + top + bottom, self.width + left + right)
+        size = _SIZES.get(self.kind)
+        if size is not None:
+            return size(self)
         return (
             _reduced(self, self.height, axis=0),
             _reduced(self, self.width, axis=1),
         )
+
+    @property
+    def multiplier(self) -> int:
+        """Return the channels out per channel in, of a kind with one count."""
+        return self.groups if self.kind == DEPTHWISE else 1
 
     def per_channel(self) -> tuple[float, float, float, float]:
         """Return how weights and activations grow with the channels.
@@ -101,9 +136,18 @@ class Family:
             activations read per channel in, written per channel out.
         """
         window = math.prod(self.kernel)
-        pairs = {CONV: window / self.groups, DENSE: 1.0}.get(self.kind, 0.0)
-        singles = {DEPTHWISE: window, SCALE_SHIFT: 2.0}.get(self.kind, 0.0)
         reads = float(self.height * self.width)
+        pairs = {
+            CONV: window / self.groups,
+            CONV_TRANSPOSE: float(window),
+            DENSE: 1.0,
+        }.get(self.kind, 0.0)
+        singles = {
+            DEPTHWISE: float(window),
+            SCALE_SHIFT: 2.0,
+            PRELU: 1.0,
+            PRELU_EACH: reads,
+        }.get(self.kind, 0.0)
         return pairs, singles, reads, float(math.prod(self.output_size))
 
     def macs(self, counts: tuple[int, int]) -> float:
@@ -112,7 +156,8 @@ class Family:
         Args:
             counts: Channels in and out.
         """
-        pairs, singles, _, positions = self.per_channel()
+        pairs, singles, read, made = self.per_channel()
+        positions = read if self.kind == CONV_TRANSPOSE else made
         return (pairs * counts[0] + singles) * counts[1] * positions
 
     def to_dict(self) -> dict[str, Any]:
@@ -140,6 +185,51 @@ class Family:
                 f"This is no family of a latency table. Received: {values} ({error}). "
                 "Build the table again with `tfcompress latency`."
             ) from error
+
+
+def _padded(family: Family) -> tuple[int, int]:
+    top, bottom, left, right = _numbers(family)
+    return (family.height + top + bottom, family.width + left + right)
+
+
+def _cropped(family: Family) -> tuple[int, int]:
+    top, bottom, left, right = _numbers(family)
+    return (family.height - top - bottom, family.width - left - right)
+
+
+def _resized(family: Family) -> tuple[int, int]:
+    height, width = _numbers(family)
+    return (height, width)
+
+
+def _repeated(family: Family) -> tuple[int, int]:
+    return (family.height * family.strides[0], family.width * family.strides[1])
+
+
+def _enlarged(family: Family) -> tuple[int, int]:
+    """Return the size after a transposed convolution, as Keras has it."""
+    height, width = _repeated(family)
+    if family.padding == "same":
+        return (height, width)
+    beyond = [max(k - s, 0) for k, s in zip(family.kernel, family.strides, strict=True)]
+    return (height + beyond[0], width + beyond[1])
+
+
+def _numbers(family: Family) -> list[int]:
+    return [int(word) for word in family.padding.split(",")]
+
+
+_SIZES: dict[str, Callable[[Family], tuple[int, int]]] = {
+    CONV_TRANSPOSE: _enlarged,
+    CROP: _cropped,
+    MAX: lambda family: (1, 1),  # noqa: ARG005 - one signature
+    MEAN: lambda family: (1, 1),  # noqa: ARG005 - one signature
+    PAD: _padded,
+    REPEAT: _repeated,
+    RESIZE_BILINEAR: _resized,
+    RESIZE_NEAREST: _resized,
+    TRANSPOSE: lambda family: (family.width, family.height),
+}
 
 
 def _reduced(family: Family, size: int, *, axis: int) -> int:

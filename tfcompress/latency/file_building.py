@@ -22,22 +22,36 @@ IN_SCALE, WEIGHT_SCALE = 0.05, 0.01  # of int8 tensors: any that the runtime acc
 _SEED = 20260
 _POOL = 4099  # random numbers, used again and again: a prime, so that rows differ
 
-_VERSIONS = {  # of the int8 kernels; those of floats are 1
+_VERSIONS = {  # of the int8 kernels
     "ADD": 2,
     "AVERAGE_POOL_2D": 2,
     "CONCATENATION": 2,
     "CONV_2D": 3,
     "DEPTHWISE_CONV_2D": 3,
     "FULLY_CONNECTED": 4,
+    "GELU": 2,
+    "LEAKY_RELU": 2,
     "LOGISTIC": 2,
+    "MAXIMUM": 2,
     "MAX_POOL_2D": 2,
     "MEAN": 2,
+    "MINIMUM": 2,
     "MUL": 2,
     "PAD": 2,
+    "REDUCE_MAX": 2,
     "RELU": 2,
     "RELU6": 2,
     "SOFTMAX": 2,
+    "STRIDED_SLICE": 2,
+    "SUB": 2,
     "TANH": 2,
+    "TILE": 3,
+    "TRANSPOSE": 2,
+}
+_BOTH_VERSIONS = {  # of int8 and float kernels; those of other floats are 1
+    "RESIZE_BILINEAR": 3,
+    "RESIZE_NEAREST_NEIGHBOR": 3,
+    "TRANSPOSE_CONV": 4,
 }
 
 
@@ -157,7 +171,8 @@ class FileBuilder:
         code = self._schema.OperatorCodeT()
         code.builtinCode = getattr(self._schema.BuiltinOperator, name)
         code.deprecatedBuiltinCode = min(code.builtinCode, 127)
-        code.version = _VERSIONS.get(name, 1) if self.is_int8 else 1
+        versions = _VERSIONS if self.is_int8 else {}
+        code.version = _BOTH_VERSIONS.get(name) or versions.get(name, 1)
         return code
 
     def _tensor(

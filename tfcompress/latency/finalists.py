@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 
 from tfcompress import graph
 from tfcompress.latency import networks
-from tfcompress.latency.measuring import HostMeasure, Measure
+from tfcompress.latency.building import host_measure
+from tfcompress.latency.measuring import Measure
 from tfcompress.latency.prediction import predict
 from tfcompress.latency.table import Table
 
@@ -41,13 +42,16 @@ def remeasure(
         kept: For each plan, how many channels each group keeps; a group that is not
             named stays whole. Which channels does not matter to the time.
         table: What predicts.
-        measure: The table's target; this host's runtime if None.
+        measure: Times files on the table's target; this host's runtime if None.
 
     Raises:
         BenchmarkError: If a file cannot be measured.
+        ConfigError: If the table is of a device, and `measure` is None.
     """
     conditions = table.conditions
-    measure = measure or HostMeasure(num_threads=conditions.num_threads)
+    measure = measure or host_measure(
+        conditions.target, conditions.delegate, conditions.num_threads
+    )
     plans = [networks.plan_of(layer_graph, {"kept": counts}) for counts in kept]
     with tempfile.TemporaryDirectory() as folder:
         paths = networks.write_plans(

@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from android_bench.host_child import fill_inputs
+
 QUANTILE = 0.1
 """What is reported of a file's runs: what it takes when nothing else disturbs it."""
 
@@ -88,11 +90,7 @@ def measure(settings: dict[str, Any]) -> list[float]:
     for path in settings["paths"]:
         interpreter = Interpreter(model_path=path, num_threads=settings["num_threads"])
         interpreter.allocate_tensors()
-        for detail in interpreter.get_input_details():
-            values = rng.random(tuple(detail["shape"]), np.float32)
-            whole = detail["dtype"] == np.int8
-            filled = (values * 100).astype(np.int8) if whole else values
-            interpreter.set_tensor(detail["index"], filled)
+        fill_inputs(interpreter, rng)
         runs.append(interpreter.invoke)
     samples = take_turns(
         runs,

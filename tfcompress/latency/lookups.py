@@ -17,7 +17,7 @@ import numpy.typing as npt
 from tfcompress import errors
 from tfcompress.graph.tracing import BoolArray
 from tfcompress.latency import families
-from tfcompress.latency.layer_families import Width
+from tfcompress.latency.call_shapes import Width
 from tfcompress.latency.operators import Operator
 from tfcompress.latency.table import Table
 

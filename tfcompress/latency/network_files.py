@@ -12,8 +12,8 @@ import numpy as np
 from tfcompress import errors, graph
 from tfcompress.graph.tracing import BoolArray
 from tfcompress.latency import families
+from tfcompress.latency.call_shapes import Width
 from tfcompress.latency.file_building import FileBuilder
-from tfcompress.latency.layer_families import Width
 from tfcompress.latency.operator_files import precision_of, write
 from tfcompress.latency.operators import Found, Operator
 
@@ -62,7 +62,7 @@ def write_network(
 def _made(operator: Operator, kept: BoolArray) -> int:
     if operator.family.kind in families.TWO_COUNTS:
         return _count(operator.makes, kept)
-    return _count(operator.reads, kept) * operator.family.groups
+    return _count(operator.reads, kept) * operator.family.multiplier
 
 
 def _count(width: Width, kept: BoolArray) -> int:

@@ -8,28 +8,26 @@ The converter and the runtime join what Keras has as separate layers.  The rules
    not fold is clamped by that operator, if nobody else reads its output.
 3. Dropout, Flatten, Reshape and their like cost nothing.
 4. Any other BatchNorm is a multiplication and an addition.
-5. A layer without a rule here is *uncovered*: named, and not in the prediction's sum.
+5. A layer without a rule here is *uncovered*: a table is refused and the layer named,
+   unless it is allowed; then only the correction by whole networks has seen it.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 
-from tfcompress import graph
+from tfcompress import errors, graph
 from tfcompress.graph.reading import Call
 from tfcompress.latency import families
-from tfcompress.latency.families import Family
-from tfcompress.latency.layer_families import (
+from tfcompress.latency.activation_families import (
     CLAMPING,
-    FREE,
     FUSED,
-    CallShape,
-    Part,
-    Width,
     activation_kinds,
-    is_norm,
-    rule_of,
 )
+from tfcompress.latency.call_shapes import CallShape, Part, Width
+from tfcompress.latency.families import Family
+from tfcompress.latency.layer_families import is_free, is_norm, rule_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -68,6 +66,22 @@ class Found:
     uncovered: dict[str, str]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+
+    def refuse_uncovered(self) -> None:
+        """Refuse to leave a layer out of a sum.
+
+        Raises:
+            BenchmarkError: If a layer has no rule; all of them are named.
+        """
+        if not self.uncovered:
+            return
+        named = ", ".join(f"{name} ({kind})" for name, kind in self.uncovered.items())
+        raise errors.BenchmarkError(
+            "It is not known which operators these layers become, so their time would "
+            f"be missing. Received: {named}. Replace them, or leave them to the "
+            "correction by whole networks with `--allow-uncovered`, in Python "
+            "`build_table(..., allow_uncovered=True)`."
+        )
 
 
 def find_operators(layer_graph: graph.LayerGraph) -> Found:
@@ -117,7 +131,7 @@ class _Finder:
 
     def _of_call(self, call: Call) -> list[Operator]:
         inputs = [self._same.get(tensor, tensor) for tensor in call.inputs]
-        if type(call.layer).__name__ in FREE:
+        if is_free(call.layer):
             self._same[call.outputs[0]] = inputs[0]
             return []
         rule, kinds = rule_of(call.layer), activation_kinds(call.layer)
@@ -127,7 +141,7 @@ class _Finder:
             return []
         clamps = bool(parts) and parts[-1][0].kind in families.CLAMPS
         own = [kind for kind in kinds if not (clamps and kind in FUSED)]
-        made = self._wired(call, [*parts, *self._activations(call, own)], inputs)
+        made = self._wired(call, parts, self._activations(call, own), inputs)
         self._same[call.outputs[0]] = made[-1].output if made else inputs[0]
         if clamps and not kinds:
             self._take_up(call, parts[-1][0])
@@ -141,7 +155,7 @@ class _Finder:
         ]
 
     def _wired(
-        self, call: Call, parts: list[Part], inputs: list[int]
+        self, call: Call, parts: list[Part], activations: list[Part], inputs: list[int]
     ) -> list[Operator]:
         """Say what each operator of a call reads: the one before, and the next input.
 
@@ -149,26 +163,32 @@ class _Finder:
         """
         found: list[Operator] = []
         current, waiting = inputs[0], inputs[1:]
-        for family, reads, makes in parts:
-            if family.kind == families.CONCAT:
-                sources = (current, *waiting)
-            elif family.kind in families.BINARY:
-                other = waiting.pop(0) if waiting else found[-1].inputs[0]
-                sources = (current, other)
-            else:
-                sources = (current,)
-            current, self._next = self._next, self._next + 1
-            found.append(
-                Operator(
-                    layer=call.name,
-                    family=family,
-                    reads=reads,
-                    makes=makes,
-                    inputs=sources,
-                    output=current,
-                )
-            )
+        for part in parts:
+            others: list[int] = []
+            if part[0].kind in families.JOINS:
+                others = waiting
+            elif part[0].kind in families.BINARY:
+                others = [waiting.pop(0)]
+            found.append(self._operator(call, part, (current, *others)))
+            current = found[-1].output
+        read = current
+        for part in activations:
+            others = [read] if part[0].kind in families.BINARY else []
+            found.append(self._operator(call, part, (current, *others)))
+            current = found[-1].output
         return found
+
+    def _operator(self, call: Call, part: Part, inputs: tuple[int, ...]) -> Operator:
+        family, reads, makes = part
+        output, self._next = self._next, self._next + 1
+        return Operator(
+            layer=call.name,
+            family=family,
+            reads=reads,
+            makes=makes,
+            inputs=inputs,
+            output=output,
+        )
 
     def _take_up(self, call: Call, last: Family) -> None:
         """Mark the calls that fuse into an operator: rules 1 and 2."""
@@ -201,8 +221,12 @@ class _Finder:
             sizes=tuple(self._size(tensor) for tensor in call.inputs),
             reads=tuple(self._width(tensor) for tensor in call.inputs),
             makes=self._width(call.outputs[0]),
-            rank=len(self._graph.flat.tensors[call.inputs[0]].shape),
+            made_size=self._size(call.outputs[0]),
+            shape=self._inner_shape(call.inputs[0]),
         )
+
+    def _inner_shape(self, tensor: int) -> tuple[int, ...]:
+        return tuple(dim or 1 for dim in self._graph.flat.tensors[tensor].shape[1:])
 
     def _width(self, tensor: int) -> Width:
         channels = self._graph.channels[tensor]
@@ -212,6 +236,5 @@ class _Finder:
 
     def _size(self, tensor: int) -> tuple[int, int]:
         """Return height and width of a tensor; (1, 1) for a vector."""
-        inner = [dim or 1 for dim in self._graph.flat.tensors[tensor].shape[1:-1]]
-        height, width = [1, 1, *inner][-2:]
-        return (height, width)
+        *heights, width = (1, 1, *self._inner_shape(tensor)[:-1])
+        return (math.prod(heights), width)

@@ -10,9 +10,9 @@ import numpy as np
 
 from tfcompress import graph
 from tfcompress.latency import families
+from tfcompress.latency.call_shapes import Width
 from tfcompress.latency.families import Family
 from tfcompress.latency.grids import Grid
-from tfcompress.latency.layer_families import Width
 from tfcompress.latency.measuring import Measure
 from tfcompress.latency.operator_files import write_operator
 from tfcompress.latency.operators import find_operators
@@ -48,9 +48,16 @@ def wanted_points(
 
 def _counts(family: Family, reads: Sequence[int], makes: Sequence[int]) -> list[Counts]:
     if family.kind not in families.TWO_COUNTS:
-        return [(count, count * family.groups) for count in reads]
-    step = family.groups
-    return [(r, m) for r in reads for m in makes if not r % step and not m % step]
+        if family.kind == families.SHUFFLE:
+            reads = _multiples(reads, family.groups)
+        return [(count, count * family.multiplier) for count in reads]
+    reads, makes = (_multiples(counts, family.groups) for counts in (reads, makes))
+    return [(r, m) for r in reads for m in makes]
+
+
+def _multiples(counts: Sequence[int], step: int) -> list[int]:
+    """Return the nearest counts that so many groups can share."""
+    return sorted({max(1, round(count / step)) * step for count in counts})
 
 
 def _size(width: Width) -> int:

@@ -92,16 +92,23 @@ def predict(
         table: From `build_table`, or `Table.load`.
 
     Raises:
-        BenchmarkError: If an operator of the model was not measured.
+        BenchmarkError: If an operator of the model was not measured, or a layer has no
+            rule and the table's correction is not of this model.
     """
     return predictor(layer_graph, table).predict(layer_graph.kept_atoms(plan))
 
 
 def predictor(layer_graph: graph.LayerGraph, table: Table) -> Predictor:
-    """Return the predictor of a graph and a table, made on first use."""
+    """Return the predictor of a graph and a table, made on first use.
+
+    Raises:
+        BenchmarkError: See `predict`.
+    """
     by_graph = _CACHE.setdefault(table, weakref.WeakKeyDictionary())
     found = by_graph.get(layer_graph)
     if found is None:
+        if layer_graph.fingerprint not in table.corrections:
+            find_operators(layer_graph).refuse_uncovered()
         found = by_graph[layer_graph] = Predictor(layer_graph, table)
     return found
 

@@ -54,7 +54,7 @@ class Conditions:
             raise errors.ConfigError(
                 "This latency table was measured under other conditions. Received: "
                 f"{path} with {received}; expected {wanted}. Write to another "
-                "file with `-o`."
+                "folder with `-o`."
             )
 
 
