@@ -12,11 +12,16 @@ from tests.training.networks import blobs, depthwise_net, flat
 from tfcompress import distill, errors, training
 
 
-def main() -> None:
+def two_replicas():
+    """Return a strategy of two; in a process that has not used TensorFlow yet."""
     cpu = tf.config.list_physical_devices("CPU")[0]
     two = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(cpu, two)
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+def main() -> None:
+    strategy = two_replicas()
     outside = depthwise_net()
     found = {}
     with strategy.scope():

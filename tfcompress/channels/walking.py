@@ -1,8 +1,4 @@
-"""Run a traced model call by call, so that a reader sees every tensor once.
-
-Only what a later call still reads is held: memory is that of the widest point of the
-network for one batch, whatever the number of tensors that are looked at.
-"""
+"""Run a traced model on examples, so that a reader sees every tensor once."""
 
 from __future__ import annotations
 
@@ -14,7 +10,8 @@ import keras
 import numpy as np
 
 from tfcompress import data, errors, graph
-from tfcompress.graph.reading import Call, Ref, functional_graph
+from tfcompress.graph.reading import Call
+from tfcompress.graph.running import inputs_in_order, last_uses, run_call, run_through
 
 Examples = data.Dataset | Any
 """A data set, or an array of preprocessed inputs (a list or dict of several)."""
@@ -33,28 +30,11 @@ def walk(
         The call and the tensors by number: at least its own inputs and outputs.
     """
     flat = layer_graph.flat
-    alive: dict[int, Any] = {}
-    for tensor, value in zip(flat.input_tensors(), inputs, strict=True):
-        dtype = flat.tensors[tensor].dtype
-        alive[tensor] = keras.ops.convert_to_tensor(value, dtype)
-    last = {tensor: call.index for call in flat.calls for tensor in call.inputs}
-    for call in flat.calls:
-        made = keras.tree.flatten(_run(call, alive))
-        alive.update(zip(call.outputs, made, strict=True))
-        yield call, alive
-        for tensor in {*call.inputs, *call.outputs}:
-            if last.get(tensor, -1) <= call.index:
-                del alive[tensor]
-
-
-def _run(call: Call, alive: Mapping[int, Any]) -> Any:
-    args, kwargs = keras.tree.map_structure(
-        lambda x: alive[x.tensor] if isinstance(x, Ref) else x,
-        (call.args, dict(call.kwargs)),
-    )
-    if getattr(call.layer, "_call_has_training_arg", False):
-        kwargs.setdefault("training", False)
-    return call.layer(*args, **kwargs)
+    tensors = [
+        keras.ops.convert_to_tensor(value, flat.tensors[tensor].dtype)
+        for tensor, value in zip(flat.input_tensors(), inputs, strict=True)
+    ]
+    yield from run_through(flat, tensors)
 
 
 class Halting:
@@ -86,14 +66,14 @@ class Halting:
             return self._alive[tensor]
         call = self._makers[tensor]
         known = {read: self.ahead(read) for read in call.inputs}
-        made = keras.tree.flatten(_run(call, known))
+        made = run_call(call, known)
         return made[call.outputs.index(tensor)]
 
 
 def widest_bytes(layer_graph: graph.LayerGraph) -> int:
     """Return the most bytes that one example has alive, in float32."""
     flat = layer_graph.flat
-    last = {tensor: call.index for call in flat.calls for tensor in call.inputs}
+    last = last_uses(flat)
     sizes = [4 * math.prod(dim or 64 for dim in t.shape[1:]) for t in flat.tensors]
     alive = sum(sizes[tensor] for tensor in flat.input_tensors())
     widest = alive
@@ -118,19 +98,18 @@ def batches(
     Raises:
         DataError: If there are none, or their shape is not the model's.
     """
-    tensors = keras.tree.flatten(functional_graph(layer_graph.model).input)
+    model = layer_graph.model
     if isinstance(examples, data.Dataset):
-        stream = examples.calibration(num_examples, batch_size=batch_size)
-        given: Iterator[list[Any]] = (
-            [np.asarray(x) for x in _ordered(batch, tensors)] for batch in stream
+        given: Iterator[Any] = iter(
+            examples.calibration(num_examples, batch_size=batch_size)
         )
     else:
-        given = _slices(_ordered(examples, tensors), num_examples, batch_size)
+        given = _slices(inputs_in_order(model, examples), num_examples, batch_size)
     count = 0
     for batch in given:
-        _check(layer_graph, batch, tensors)
-        count += len(batch[0])
-        yield batch
+        arrays = inputs_in_order(model, batch)
+        count += len(arrays[0])
+        yield arrays
     if not count:
         raise errors.DataError(
             "There are no images to take features from. Received: a data set of 0 "
@@ -147,31 +126,8 @@ def count_examples(examples: Examples, limit: int) -> int:
     return min(limit, len(leaves[0])) if leaves else 0
 
 
-def _ordered(x: Any, tensors: list[Any]) -> list[Any]:
-    names = [tensor.name for tensor in tensors]
-    if isinstance(x, dict) and set(x) == set(names):
-        return [x[name] for name in names]
-    return list(keras.tree.flatten(x))
-
-
 def _slices(arrays: list[Any], limit: int, size: int) -> Iterator[list[Any]]:
     count = min(limit, *(len(array) for array in arrays)) if arrays else 0
     for start in range(0, count, size):
         stop = min(start + size, count)
         yield [np.asarray(array[start:stop]) for array in arrays]
-
-
-def _check(layer_graph: graph.LayerGraph, batch: list[Any], tensors: list[Any]) -> None:
-    wanted = [tuple(tensor.shape[1:]) for tensor in tensors]
-    given = [tuple(array.shape[1:]) for array in batch]
-    fits = len(given) == len(wanted) and all(
-        len(a) == len(b) and all(w in (None, g) for g, w in zip(a, b, strict=True))
-        for a, b in zip(given, wanted, strict=True)
-    )
-    if not fits:
-        raise errors.DataError(
-            "The data do not fit the model's input. Received: examples of shape "
-            f"{', '.join(map(str, given))}; model {layer_graph.name!r} takes "
-            f"{', '.join(map(str, wanted))}. Pass the data set that the model was "
-            "trained on, with its preprocessing."
-        )

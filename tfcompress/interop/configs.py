@@ -66,6 +66,9 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "zero_output_for_mask": (False,),
 }
 
+WITHOUT_WEIGHTS = ("Normalization",)
+"""Layers whose constants go through the config."""
+
 
 def make(
     layer: Any,

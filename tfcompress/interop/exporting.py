@@ -15,7 +15,14 @@ from keras import tree
 
 from tfcompress import errors
 from tfcompress.graph import reading
-from tfcompress.interop import layers_out, legacy, operations_out, weights, wrappers
+from tfcompress.interop import (
+    configs,
+    layers_out,
+    legacy,
+    operations_out,
+    weights,
+    wrappers,
+)
 
 
 def export_model(
@@ -153,7 +160,7 @@ def _carry_out(flat: reading.FlatModel, made: Mapping[str, layers_out.Made]) -> 
 
 
 def _keeps_constants(layer: Any) -> bool:
-    return type(layer).__name__ in layers_out.WITHOUT_WEIGHTS
+    return type(layer).__name__ in configs.WITHOUT_WEIGHTS
 
 
 def _input(tensor: Any) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 from keras import tree
 
 from tfcompress import errors
-from tfcompress.interop import layers_in, legacy, operations_in, weights
+from tfcompress.interop import configs, layers_in, legacy, operations_in, weights
 
 _LISTS_STATE = ("RNN", "LSTM", "GRU", "SimpleRNN", "ConvLSTM2D", "Bidirectional")
 
@@ -71,7 +71,7 @@ class _Importer:
             if isinstance(made, keras.Model) or not made.layers:
                 continue
             target = made.layers[0]
-            if type(made.bare.layer).__name__ in layers_in.WITHOUT_WEIGHTS:
+            if type(made.bare.layer).__name__ in configs.WITHOUT_WEIGHTS:
                 continue
             weights.carry(
                 made.bare.weights,

@@ -20,7 +20,7 @@ import keras
 import numpy as np
 
 from tfcompress import errors
-from tfcompress.interop import activations, configs, wrappers
+from tfcompress.interop import activations, configs, holding_layers, wrappers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,16 +62,27 @@ def counterpart(layer: Any, custom_objects: Mapping[str, Any]) -> Any:
         config["name"] = name
         return configs.from_custom(layer, custom_objects[kind], config, keras)
     special = _SPECIAL.get(kind)
-    if special is None and not _is_keras_2(layer):
+    holds = holding_layers.holds(layer)
+    if special is None and not holds and not _is_keras_2(layer):
         raise configs.without_counterpart(layer, keras)
     config = {**layer.get_config(), "name": name}
     for key, value in config.items():
         if key == "activation" or key.endswith("_activation"):
             function = wrappers.activation(getattr(layer, key, value))
             config[key] = _activation(function, custom_objects)
+    if holds:
+        return holding_layers.make(layer, config, _side(custom_objects))
     if special is not None:
         return special(layer, config, custom_objects)
     return _same_class(layer, config, custom_objects)
+
+
+def _side(custom: Mapping[str, Any]) -> holding_layers.Side:
+    return holding_layers.Side(
+        kit=keras,
+        counterpart=lambda layer: counterpart(layer, custom),
+        same_class=lambda layer, config: _same_class(layer, config, custom),
+    )
 
 
 def safe_name(name: str) -> str:
@@ -155,30 +166,6 @@ def _batch_norm(layer: Any, config: dict[str, Any], custom: Custom) -> Any:
     return _same_class(layer, config, custom, "BatchNormalization")
 
 
-def _time_distributed(layer: Any, config: dict[str, Any], custom: Custom) -> Any:
-    inner = counterpart(layer.layer, custom)
-    return keras.layers.TimeDistributed(inner, name=config["name"])
-
-
-def _bidirectional(layer: Any, config: dict[str, Any], custom: Custom) -> Any:
-    return keras.layers.Bidirectional(
-        counterpart(layer.forward_layer, custom),
-        merge_mode=config["merge_mode"],
-        backward_layer=counterpart(layer.backward_layer, custom),
-        name=config["name"],
-    )
-
-
-def _rnn(layer: Any, config: dict[str, Any], custom: Custom) -> Any:
-    config["cell"] = counterpart(layer.cell, custom)
-    return _same_class(layer, config, custom)
-
-
-def _stacked_cells(layer: Any, config: dict[str, Any], custom: Custom) -> Any:
-    config["cells"] = [counterpart(cell, custom) for cell in layer.cells]
-    return _same_class(layer, config, custom)
-
-
 def _normalization(layer: Any, config: dict[str, Any], custom: Custom) -> Any:
     """Give the adapted statistics as arguments: Keras 3 derives its constants then."""
     if layer.input_mean is None:
@@ -192,16 +179,9 @@ def _normalization(layer: Any, config: dict[str, Any], custom: Custom) -> Any:
 
 _SPECIAL: Mapping[str, Special] = {
     "BatchNormalization": _batch_norm,
-    "Bidirectional": _bidirectional,
     "Lambda": _lambda,
     "LeakyReLU": _leaky_relu,
     "Normalization": _normalization,
-    "RNN": _rnn,
-    "StackedRNNCells": _stacked_cells,
     "SyncBatchNormalization": _batch_norm,
     "ThresholdedReLU": _thresholded_relu,
-    "TimeDistributed": _time_distributed,
 }
-
-WITHOUT_WEIGHTS = ("Normalization",)
-"""Layers whose constants went through the config."""

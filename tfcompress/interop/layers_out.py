@@ -17,7 +17,7 @@ from typing import Any
 import keras
 
 from tfcompress import errors
-from tfcompress.interop import activations, configs, legacy
+from tfcompress.interop import activations, configs, holding_layers, legacy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,10 +106,20 @@ def counterpart(layer: Any, config: dict[str, Any], custom: Mapping[str, Any]) -
             key == "activation" or key.endswith("_activation")
         ) and value == original.get(key):
             config[key] = _activation(layer, getattr(layer, key, value), custom)
+    if holding_layers.holds(layer):
+        return holding_layers.make(layer, config, _side(custom))
     special = _SPECIAL.get(kind)
     if special is not None:
         return special(layer, config, custom)
     return _same_class(layer, config, custom)
+
+
+def _side(custom: Mapping[str, Any]) -> holding_layers.Side:
+    return holding_layers.Side(
+        kit=legacy.tf_keras(),
+        counterpart=lambda layer: counterpart(layer, layer.get_config(), custom),
+        same_class=lambda layer, config: _same_class(layer, config, custom),
+    )
 
 
 def _activation(layer: Any, function: Any, custom: Mapping[str, Any]) -> Any:
@@ -153,33 +163,6 @@ def _leaky_relu(layer: Any, config: dict[str, Any], custom: Custom) -> Any:
     return _same_class(layer, config, custom)
 
 
-def _time_distributed(layer: Any, config: dict[str, Any], custom: Custom) -> Any:
-    inner = counterpart(layer.layer, layer.layer.get_config(), custom)
-    return legacy.tf_keras().layers.TimeDistributed(inner, name=config["name"])
-
-
-def _bidirectional(layer: Any, config: dict[str, Any], custom: Custom) -> Any:
-    forward, backward = layer.forward_layer, layer.backward_layer
-    return legacy.tf_keras().layers.Bidirectional(
-        counterpart(forward, forward.get_config(), custom),
-        merge_mode=config["merge_mode"],
-        backward_layer=counterpart(backward, backward.get_config(), custom),
-        name=config["name"],
-    )
-
-
-def _rnn(layer: Any, config: dict[str, Any], custom: Custom) -> Any:
-    config["cell"] = counterpart(layer.cell, layer.cell.get_config(), custom)
-    return _same_class(layer, config, custom)
-
-
-def _stacked_cells(layer: Any, config: dict[str, Any], custom: Custom) -> Any:
-    config["cells"] = [
-        counterpart(cell, cell.get_config(), custom) for cell in layer.cells
-    ]
-    return _same_class(layer, config, custom)
-
-
 def _normalization(layer: Any, config: dict[str, Any], custom: Custom) -> Any:
     config["mean"] = keras.ops.convert_to_numpy(layer.mean).reshape(-1)
     config["variance"] = keras.ops.convert_to_numpy(layer.variance).reshape(-1)
@@ -187,17 +170,10 @@ def _normalization(layer: Any, config: dict[str, Any], custom: Custom) -> Any:
 
 
 _SPECIAL: Mapping[str, Special] = {
-    "Bidirectional": _bidirectional,
     "Lambda": _lambda,
     "LeakyReLU": _leaky_relu,
     "Normalization": _normalization,
-    "RNN": _rnn,
-    "StackedRNNCells": _stacked_cells,
-    "TimeDistributed": _time_distributed,
 }
-
-WITHOUT_WEIGHTS = ("Normalization",)
-"""Layers whose constants went through the config."""
 
 
 def _relu6(name: str) -> tuple[Any, ...]:

@@ -21,6 +21,7 @@ import tensorflow as tf
 
 from tfcompress.quantize import fake_quant
 from tfcompress.quantize.clocks import Clock
+from tfcompress.training.replicas import own_copies
 
 LEAST_HIGH = 1e-6  # of a range that saw nothing but zeros; tells it from an unset one
 
@@ -64,15 +65,16 @@ class FakeQuantize(keras.layers.Layer):
 
     def build(self, input_shape: Any) -> None:  # noqa: ARG002 - a scale has no shape
         """Make the averages: lows, then highs, of each source."""
-        self.ranges = self.add_weight(
-            shape=(2, self.sources),
-            initializer="zeros",
-            trainable=False,
-            autocast=False,
-            dtype="float32",
-            aggregation="mean",
-            name="ranges",
-        )
+        with own_copies():
+            self.ranges = self.add_weight(
+                shape=(2, self.sources),
+                initializer="zeros",
+                trainable=False,
+                autocast=False,
+                dtype="float32",
+                aggregation="mean",
+                name="ranges",
+            )
 
     def call(
         self,
@@ -80,8 +82,13 @@ class FakeQuantize(keras.layers.Layer):
         training: Any = None,
         source: int = 0,
         observe: bool = True,  # noqa: FBT001, FBT002 - Keras passes it
+        ties: str = "",
     ) -> Any:
-        """Quantize; learn first if this is a training step and `observe` is set."""
+        """Quantize; learn first if this is a training step and `observe` is set.
+
+        `ties` says how averages between two numbers are rounded: "away" or "up"; see
+        `tfcompress.quantize.fake_quant.break_ties`.
+        """
         x = tf.cast(inputs, tf.float32)
         ranges = tf.convert_to_tensor(self.ranges)
         learns = training and observe
@@ -96,6 +103,8 @@ class FakeQuantize(keras.layers.Layer):
                 lambda: self._learn(x, ranges, source, 1.0 - self.momentum),
             )
         low, high = tf.reduce_min(ranges[0]), tf.reduce_max(ranges[1])
+        if ties and self.bits == 8:
+            x = fake_quant.break_ties(x, low, high, away=ties == "away")
         if learns and self.clock is None:
             result = self._quantized(x, low, high)
         else:
@@ -136,6 +145,12 @@ class FakeQuantize(keras.layers.Layer):
         if self.rectify:
             return fake_quant.rectified(x, high)
         return fake_quant.activations(x, low, high)
+
+    def step(self) -> Any:
+        """Return the distance of neighbours on the grid as a tensor; 0 without data."""
+        ranges = tf.convert_to_tensor(self.ranges)
+        low, high = tf.reduce_min(ranges[0]), tf.reduce_max(ranges[1])
+        return step_of(low, high, self.bits)
 
     def range(self) -> tuple[float, float]:
         """Return the range, ``(0, 0)`` if it has not seen any data."""
@@ -183,6 +198,10 @@ class FixedFakeQuantize(keras.layers.Layer):
         x = tf.cast(inputs, tf.float32)
         return tf.cast(fixed(x, self.low, self.high, self.bits), inputs.dtype)
 
+    def step(self) -> Any:
+        """Return the distance of neighbours on the grid, as a tensor."""
+        return step_of(tf.constant(self.low), tf.constant(self.high), self.bits)
+
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape unchanged."""
         return input_shape
@@ -197,6 +216,13 @@ def fixed(x: Any, low: float, high: float, bits: int) -> Any:
     """Fake-quantize in a constant range."""
     function = fake_quant.symmetric if bits == 16 else fake_quant.activations
     return function(x, tf.constant(low), tf.constant(high))
+
+
+def step_of(low: Any, high: Any, bits: int) -> Any:
+    """Return the distance of neighbours on the grid of a range, as a tensor."""
+    if bits == 16:
+        return tf.maximum(-low, high) / 32767.0
+    return (high - low) / 255.0
 
 
 def range_layers(model: keras.Model) -> list[FakeQuantize]:

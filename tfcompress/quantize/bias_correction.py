@@ -25,7 +25,9 @@ import numpy as np
 
 from tfcompress.graph.reading import Call, FlatModel, read_model
 from tfcompress.graph.rebuilding import rebuild
+from tfcompress.graph.running import Alive, run_all, run_call
 from tfcompress.quantize import precision as precisions
+from tfcompress.quantize.example_batches import Batch, batches
 from tfcompress.quantize.kernels import (
     Array,
     array_of,
@@ -34,7 +36,6 @@ from tfcompress.quantize.kernels import (
     variables_of,
 )
 from tfcompress.quantize.norm_folding import copy_variables, fold_batch_norms
-from tfcompress.quantize.replay import Batch, batches, last_uses, run_call
 from tfcompress.quantize.rounding import round_kernel
 from tfcompress.training.views import share
 
@@ -166,7 +167,6 @@ class _SideBySide:
     ) -> None:
         self._flat = flat
         self._sides = (layers, rounded)
-        self._last = last_uses(flat)
         self.targets: set[str] = set()
         self.means: dict[str, _Mean] = {}
         self.num_examples = 0
@@ -174,30 +174,25 @@ class _SideBySide:
     def add(self, batch: list[Any]) -> None:
         """Run both networks on one batch."""
         self.num_examples += len(batch[0])
-        inputs = self._flat.input_tensors()
         tensors = [keras.ops.convert_to_tensor(array) for array in batch]
-        alive = [dict(zip(inputs, tensors, strict=True)) for _ in self._sides]
-        for call in self._flat.calls:
-            if call.name in self.targets:
-                made = self._corrected(call, alive)
-            else:
-                made = [
-                    run_call(call, layers[call.name], held)
-                    for layers, held in zip(self._sides, alive, strict=True)
-                ]
-            for held, tensors in zip(alive, made, strict=True):
-                held.update(zip(call.outputs, tensors, strict=True))
-                for tensor in {*call.inputs, *call.outputs}:
-                    if self._last.get(tensor, -1) <= call.index:
-                        held.pop(tensor, None)
+        run_all(self._flat, [(tensor, tensor) for tensor in tensors], run=self._run)
 
-    def _corrected(self, call: Call, alive: list[dict[int, Any]]) -> list[list[Any]]:
-        layer = self._sides[0][call.name]
-        before = [
-            run_call(call, share(sides[call.name], activation=_linear), held)[0]
-            for sides, held in zip(self._sides, alive, strict=True)
+    def _run(self, call: Call, alive: Alive) -> list[tuple[Any, Any]]:
+        """Run a call in both networks, on pairs of tensors."""
+        sides = [layers[call.name] for layers in self._sides]
+        if call.name in self.targets:
+            sides = [share(layer, activation=_linear) for layer in sides]
+        held = [{t: alive[t][side] for t in call.inputs} for side in (0, 1)]
+        made = [
+            run_call(call, tensors, layer=layer)
+            for layer, tensors in zip(sides, held, strict=True)
         ]
-        exact, rounded = before
+        if call.name in self.targets:
+            return [self._corrected(call, *made[0], *made[1])]
+        return list(zip(*made, strict=True))
+
+    def _corrected(self, call: Call, exact: Any, rounded: Any) -> tuple[Any, Any]:
+        layer = self._sides[0][call.name]
         axis = channel_axis(layer) % len(exact.shape)
         others = [i for i in range(len(exact.shape)) if i != axis]
         error = keras.ops.mean(rounded - exact, axis=others)
@@ -207,7 +202,7 @@ class _SideBySide:
         shape = [1] * len(exact.shape)
         shape[axis] = -1
         shift = keras.ops.cast(np.reshape(mean.value, shape), exact.dtype)
-        return [[layer.activation(exact)], [layer.activation(rounded - shift)]]
+        return layer.activation(exact), layer.activation(rounded - shift)
 
 
 def _linear(x: Any) -> Any:

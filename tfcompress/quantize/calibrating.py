@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
 
 from tfcompress import errors
-from tfcompress.quantize.activation_ranges import range_layers
+from tfcompress.quantize.activation_ranges import FakeQuantize, range_layers
 
 
 def calibrate(model: keras.Model, batches: Iterable[Any]) -> int:
@@ -35,6 +35,19 @@ def calibrate(model: keras.Model, batches: Iterable[Any]) -> int:
             "The model has no ranges to set. Received: "
             f"{model.name!r}. Make it with `quantize.quantize_aware(model)`."
         )
+    with model.distribute_strategy.scope():
+        count = _watch(model, layers, batches)
+    if not count:
+        raise errors.DataError(
+            "There is nothing to calibrate with. Received: 0 batches. Pass a few "
+            "hundred training inputs, such as `dataset.calibration(500)`."
+        )
+    return count
+
+
+def _watch(
+    model: keras.Model, layers: Sequence[FakeQuantize], batches: Iterable[Any]
+) -> int:
     for layer in layers:
         layer.ranges.assign(keras.ops.zeros_like(layer.ranges))
     count = 0
@@ -47,9 +60,4 @@ def calibrate(model: keras.Model, batches: Iterable[Any]) -> int:
     finally:
         for layer in layers:
             layer.calibration_rate = None
-    if not count:
-        raise errors.DataError(
-            "There is nothing to calibrate with. Received: 0 batches. Pass a few "
-            "hundred training inputs, such as `dataset.calibration(500)`."
-        )
     return count

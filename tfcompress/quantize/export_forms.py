@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tfcompress.quantize import fake_quant
+from tfcompress.quantize import affine_layers, fake_quant
 from tfcompress.quantize.activation_ranges import FakeQuantize
 from tfcompress.quantize.operators import Operator
 from tfcompress.quantize.weighted_layers import (
@@ -185,7 +185,8 @@ def affine_form(scale: Array, offset: Array) -> Form:
 def plain_form(layer: Any, operator: Operator, *, bits: int) -> Form | None:
     """Return the form of a layer that is no layer of ours; None if it has none."""
     if operator.kind == "affine":
-        return affine_form(*_affine(layer))
+        channels = layer.output.shape[-1]
+        return affine_form(*affine_layers.factors_and_offsets(layer, channels))
     if operator.function == "hard_silu" and bits == 8:
         return lambda x: x * tf.nn.relu6(x + 3.0) * (1.0 / 6.0)
     if isinstance(layer, keras.layers.UpSampling2D) and operator.kind == "passing":
@@ -194,15 +195,3 @@ def plain_form(layer: Any, operator: Operator, *, bits: int) -> Form | None:
             x, (x.shape[1] * rows, x.shape[2] * columns), "nearest"
         )
     return None
-
-
-def _affine(layer: Any) -> tuple[Array, Array]:
-    channels = layer.output.shape[-1]
-    if isinstance(layer, keras.layers.Rescaling):
-        scale, offset = np.asarray(layer.scale), np.asarray(layer.offset)
-    else:
-        deviation = np.sqrt(numpy(layer.variance)).ravel()
-        scale = 1.0 / np.maximum(deviation, keras.backend.epsilon())
-        offset = -numpy(layer.mean).ravel() * scale
-    ones = np.ones(channels)
-    return scale * ones, offset * ones

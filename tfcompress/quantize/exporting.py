@@ -3,9 +3,9 @@
 The result computes the same numbers in inference with the operators that TFLite has,
 and tells the converter every scale:
 
-1. A kernel and its BatchNorm become one convolution of the folded, rounded kernel.
-   Its values lie on the grid, so the converter finds the scales in them; four-bit
-   kernels are marked by an operator that says so.
+1. A kernel and its BatchNorm or factor become one convolution of the folded, rounded
+   kernel.  Its values lie on the grid, so the converter finds the scales in them;
+   four-bit kernels are marked by an operator that says so.
 2. A BatchNorm, Rescaling or Normalization on its own becomes a 1x1 depthwise
    convolution: exact per channel, where a product and a sum would round twice.
 3. Activations are written the way that the converter recognises (`hard_silu` as
@@ -27,6 +27,11 @@ from tfcompress.graph.reading import Call, FlatModel, read_model
 from tfcompress.graph.rebuilding import arguments, copy_layer, copy_weights, replay
 from tfcompress.quantize import export_forms
 from tfcompress.quantize.activation_ranges import FakeQuantize, range_layers
+from tfcompress.quantize.affine_layers import (
+    QuantizedNormalization,
+    QuantizedRescaling,
+    factors_and_offsets,
+)
 from tfcompress.quantize.aware import recipe_of
 from tfcompress.quantize.export_forms import Computed, Form, numpy
 from tfcompress.quantize.folded_layers import FoldedBatchNormalization
@@ -65,6 +70,9 @@ def _refuse_unset(model: keras.Model) -> None:
         )
 
 
+_FOLDS = (FreezableBatchNormalization, QuantizedRescaling)
+
+
 class _Exporter:
     """Writes each call in the form that the converter wants."""
 
@@ -97,13 +105,16 @@ class _Exporter:
         if isinstance(layer, FoldedBatchNormalization):
             return export_forms.kernel_form(layer.layer, *layer.folded_kernel())
         if isinstance(layer, FreezableBatchNormalization):
-            return None if layer.in_float else self._normalization(call)
+            return None if layer.in_float else self._affine(call)
+        if isinstance(layer, QuantizedRescaling | QuantizedNormalization):
+            return self._affine(call)
         return export_forms.plain_form(layer, classify(call), bits=self._bits)
 
-    def _normalization(self, call: Call) -> Form:
+    def _affine(self, call: Call) -> Form:
         maker = self._makers.get(call.inputs[0])
-        layer = call.layer
-        scale, offset = affine(layer, layer.moving_mean.shape[0])
+        layer, channels = call.layer, call.layer.output.shape[-1]
+        is_norm = isinstance(layer, FreezableBatchNormalization)
+        scale, offset = (affine if is_norm else factors_and_offsets)(layer, channels)
         if maker is None or not isinstance(maker.layer, FakeQuantizedKernel):
             return export_forms.affine_form(scale, offset)
         kernel: Any = maker.layer
@@ -118,7 +129,7 @@ class _Exporter:
         return (
             isinstance(call.layer, FakeQuantizedKernel)
             and reader is not None
-            and isinstance(reader.layer, FreezableBatchNormalization)
+            and isinstance(reader.layer, _FOLDS)
         )
 
     def _copy(self, call: Call) -> Any:

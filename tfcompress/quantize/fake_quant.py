@@ -99,6 +99,34 @@ def rectified(x: Any, high: Any) -> tuple[Any, Any]:
     return result, gradient
 
 
+def break_ties(x: Any, low: Any, high: Any, *, away: bool) -> Any:
+    """Move averages of 8-bit numbers off the middle between two, as TFLite rounds them.
+
+    An average of two or four neighbours lies exactly in the middle of two numbers a
+    quarter of the time, so how these are rounded shows.  TFLite's average pooling
+    rounds them away from the integer 0, which is the middle of the range; its bilinear
+    interpolation rounds them up.
+
+    Args:
+        x: Averages of at most 500 numbers on the grid, float32.
+        low: The range's lower end, 0 or less.
+        high: Its upper end, above 0.
+        away: Away from the middle of the range; else up.
+
+    Example:
+        >>> x = tf.constant([0.5, 200.5])
+        >>> shifted = break_ties(x, 0.0, 255.0, away=True)
+        >>> activations(shifted, 0.0, 255.0).numpy().tolist()
+        [0.0, 201.0]
+    """
+    step = (high - low) / 255.0
+    nudge = tf.constant(1e-3)  # of a step: more than float32 errs, less than 1/500
+    if away:
+        middle = step * (128.0 - tf.round(tf.math.divide_no_nan(-low, step)))
+        nudge = nudge * tf.sign(x - middle)
+    return x + tf.stop_gradient(nudge * step)
+
+
 @tf.custom_gradient
 def symmetric(x: Any, low: Any, high: Any) -> tuple[Any, Any]:
     """Return 16-bit activations: symmetric around 0, narrow range.

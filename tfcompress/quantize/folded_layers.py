@@ -29,7 +29,9 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from tfcompress.quantize import bias_grid
 from tfcompress.quantize.clocks import Clock
+from tfcompress.training.replicas import own_copies
 
 
 @keras.saving.register_keras_serializable(package="tfcompress")
@@ -52,7 +54,8 @@ class FoldedBatchNormalization(keras.layers.Layer):
         if not self.layer.built:
             self.layer.build(input_shape)
         if not self.norm.built:
-            self.norm.build(self.layer.compute_output_shape(input_shape))
+            with own_copies():
+                self.norm.build(self.layer.compute_output_shape(input_shape))
 
     def call(self, inputs: Any, training: Any = None) -> Any:
         """Compute what the file will, with the batch's statistics while training."""
@@ -75,7 +78,10 @@ class FoldedBatchNormalization(keras.layers.Layer):
         return kernel, self._beta() + (bias - norm.moving_mean) * scale
 
     def _frozen(self, inputs: Any) -> Any:
+        """Compute what the file does."""
         kernel, offset = self.folded_kernel()
+        steps = self.layer.kernel_steps(kernel)
+        offset = bias_grid.on_grid(offset, layer=self, kernel_steps=steps)
         return self.layer.apply_kernel(inputs, kernel) + offset
 
     def _learning(self, inputs: Any) -> Any:

@@ -10,6 +10,7 @@ import keras
 from tfcompress.graph.reading import Call, FlatModel
 from tfcompress.graph.rebuilding import copy_layer, copy_weights
 from tfcompress.graph.rule_table import entry_for
+from tfcompress.quantize.affine_layers import QUANTIZED as AFFINE
 from tfcompress.quantize.folded_layers import FoldedBatchNormalization
 from tfcompress.quantize.normalization import FreezableBatchNormalization
 from tfcompress.quantize.quantized_activations import (
@@ -107,6 +108,8 @@ class LayerMaker:
             bits = self._recipes[call.name].activation_bits
             kind = _ACTIVATIONS[operator.function]
             return kind(bits=bits, name=name, dtype=_policy(call.layer))
+        if operator.kind == "affine" and (kind := entry_for(call.layer, AFFINE)):
+            return kind.from_config({**call.layer.get_config(), "name": name})
         return copy_layer(call.layer, name, {}, self.notes)
 
     def _quantized(self, call: Call, name: str) -> Any:

@@ -33,6 +33,9 @@ from tfcompress.quantize import quantized_activations as known
 
 layers = keras.layers
 
+SCALED_SUM = "keras.src.applications.inception_resnet_v2.CustomScaleLayer"
+"""``x[0] + scale x[1]``."""
+
 Kind = Literal[
     "kernel",
     "normalization",
@@ -248,6 +251,7 @@ _LAYER_RULES: dict[type | str, Rule] = {
     layers.BatchNormalization: _normalization,
     layers.Rescaling: _constant(Operator(kind="affine", fuses_rectifier=True)),
     layers.Normalization: _preprocessing,
+    "keras.src.applications.convnext.LayerScale": _constant(Operator(kind="affine")),
     layers.ReLU: _relu,
     layers.LeakyReLU: _relu,
     layers.PReLU: _constant(Operator(kind="activation", function="prelu")),
@@ -282,7 +286,10 @@ _LAYER_RULES: dict[type | str, Rule] = {
         [layers.GlobalAveragePooling1D, layers.GlobalAveragePooling2D],
         _constant(_ARITHMETIC),
     ),
-    **_many([layers.Add, layers.Subtract, layers.Multiply], _constant(_SUM)),
+    **_many(
+        [layers.Add, layers.Average, layers.Subtract, layers.Multiply, SCALED_SUM],
+        _constant(_SUM),
+    ),
     **_many(
         [
             layers.Dropout,

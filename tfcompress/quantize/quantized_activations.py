@@ -72,5 +72,11 @@ class QuantizedHardSigmoid(_Rounded):
         """Compute."""
         x = tf.cast(inputs, tf.float32)
         numerator = activation_ranges.fixed(tf.nn.relu6(x + 3.0), 0.0, 6.0, self.bits)
-        gate = activation_ranges.fixed(numerator * (1.0 / 6.0), 0.0, 1.0, self.bits)
+        gate = activation_ranges.fixed(
+            numerator * (1.0 / 6.0), *UNIT[self.bits], self.bits
+        )
         return tf.cast(gate, inputs.dtype)
+
+    def step(self) -> Any:
+        """Return the distance of neighbours on the grid of the result, as a tensor."""
+        return activation_ranges.step_of(*map(tf.constant, UNIT[self.bits]), self.bits)

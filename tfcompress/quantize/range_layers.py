@@ -76,11 +76,16 @@ class RangeLayers:
         if is_source:
             result = layer(value, source=found.sources.index(tensor))
         else:
-            result = layer(value, observe=False)
+            result = layer(value, observe=False, ties=self._ties(tensor))
         maker = self._makers.get(tensor)
         if maker and maker.name in self.renamed and layer.name != maker.name:
             return keras.layers.Identity(name=maker.name)(result)
         return result
+
+    def _ties(self, tensor: int) -> str:
+        """Return how TFLite rounds the averages that a call makes."""
+        resizes = isinstance(self._makers[tensor].layer, keras.layers.UpSampling2D)
+        return "up" if resizes else "away"
 
     def _fixed(self, found: Range, tensor: int, value: Any, policy: Any) -> Any:
         """Round a known range, but not the model's outputs: losses take logarithms."""

@@ -5,6 +5,8 @@ A range lies after every operator, so every operator has to be a call of its own
     Conv2D(activation="silu")   ->  Conv2D, Activation
     SeparableConv2D             ->  DepthwiseConv2D, Conv2D
     Add of n tensors            ->  n - 1 additions of two
+    Average of n tensors        ->  the same, and a factor 1/n
+    x + scale y in one layer    ->  a factor, an addition  (Inception-ResNet)
 
 The part with the kernel keeps the layer's name, except at the model's outputs, whose
 names losses and files go by: there the last part keeps it.  The numbers stay the same.
@@ -19,8 +21,10 @@ import keras
 
 from tfcompress.graph.reading import Call, FlatModel
 from tfcompress.graph.rebuilding import arguments, copy_layer, copy_weights, replay
-from tfcompress.quantize.operators import classify
+from tfcompress.graph.rule_table import entry_for
+from tfcompress.quantize.operators import SCALED_SUM, classify
 
+_MERGES: Any = (keras.layers.Add, keras.layers.Average)
 _SEPARABLE: Any = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
 
 
@@ -62,8 +66,11 @@ class _Splitter:
             for part in self._parts[call.name]:
                 self.origin[part.name] = call.name
         parts = self._parts[call.name]
-        if len(parts) > 1 and isinstance(call.layer, keras.layers.Add):
+        if len(parts) > 1 and isinstance(call.layer, _MERGES):
             return self._chain(parts, args[0])
+        if len(parts) > 1 and _is_scaled_sum(call.layer):
+            x, y = args[0]
+            return parts[1]([x, parts[0](y)])
         outputs = parts[0](*args, **kwargs)
         for part in parts[1:]:
             outputs = part(outputs)
@@ -74,10 +81,13 @@ class _Splitter:
         kind = classify(call).kind
         if name in self._leave or kind == "float":
             return [copy_layer(layer, name, {}, self.notes)]
-        if isinstance(layer, keras.layers.Add) and len(call.inputs) > 2:
-            names = [f"{name}_{i}" for i in range(len(call.inputs) - 2)]
-            return [keras.layers.Add(name=n, dtype=layer.dtype_policy) for n in
-                    (*names, name)]  # fmt: skip
+        if isinstance(layer, _MERGES):
+            return _merging(layer, name, len(call.inputs))
+        if _is_scaled_sum(layer):
+            return [
+                _factor(layer, f"{name}_scaled", layer.scale),
+                keras.layers.Add(name=name, dtype=layer.dtype_policy),
+            ]
         if kind != "kernel":
             return [copy_layer(layer, name, {}, self.notes)]
         activation = _activation(layer, name)
@@ -89,9 +99,11 @@ class _Splitter:
         return [copy_layer(layer, name, edits, self.notes), *activation]
 
     def _chain(self, parts: list[Any], terms: Any) -> Any:
-        total = terms[0]
-        for part, term in zip(parts, terms[1:], strict=True):
+        total, count = terms[0], len(terms) - 1
+        for part, term in zip(parts[:count], terms[1:], strict=True):
             total = part([total, term])
+        for factor in parts[count:]:
+            total = factor(total)
         return total
 
     def copy_state(self) -> None:
@@ -105,6 +117,24 @@ class _Splitter:
             for part in parts:
                 if part is not layer and hasattr(layer, "trainable"):
                     part.trainable = layer.trainable
+
+
+def _merging(layer: Any, name: str, terms: int) -> list[Any]:
+    """Return additions of two, and the factor of an average."""
+    averages = isinstance(layer, keras.layers.Average)
+    names = [f"{name}_{i}" for i in range(terms - 1)]
+    if not averages:
+        names[-1] = name
+    sums = [keras.layers.Add(name=one, dtype=layer.dtype_policy) for one in names]
+    return [*sums, _factor(layer, name, 1.0 / terms)] if averages else sums
+
+
+def _is_scaled_sum(layer: Any) -> bool:
+    return bool(entry_for(layer, {SCALED_SUM: True}))
+
+
+def _factor(layer: Any, name: str, scale: float) -> Any:
+    return keras.layers.Rescaling(scale, name=name, dtype=layer.dtype_policy)
 
 
 def _activation(layer: Any, name: str) -> list[Any]:

@@ -25,10 +25,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfcompress.graph.reading import Call, FlatModel, read_model
+from tfcompress.graph.running import Alive, inputs_in_order, run_all, run_call
 from tfcompress.quantize import precision as precisions
+from tfcompress.quantize.example_batches import Batch, batches
 from tfcompress.quantize.kernels import Array, array_of, kernels_of, variables_of
 from tfcompress.quantize.norm_folding import fold_batch_norms
-from tfcompress.quantize.replay import Batch, batches, last_uses, ordered, run_call
 from tfcompress.quantize.rounding import round_kernel
 from tfcompress.training.views import share
 
@@ -116,7 +117,7 @@ class Simulation:
 
     def __call__(self, x: Batch) -> Any:
         """Return the outputs of a batch as arrays, in the model's own structure."""
-        arrays = ordered(self.model, x)
+        arrays = inputs_in_order(self.model, x)
         made = [tensor.numpy() for tensor in self._forward(*arrays)]
         return keras.tree.pack_sequence_as(self._structure, made)
 
@@ -150,27 +151,24 @@ class Simulation:
         return self._walk(inputs, self._quantized)
 
     def _walk(self, inputs: Any, change: Any) -> list[Any]:
-        tensors = zip(self._flat.input_tensors(), inputs, strict=True)
-        alive = {
-            number: change(number, tf.cast(value, self._flat.tensors[number].dtype))
-            for number, value in tensors
-        }
-        last = last_uses(self._flat)
-        for call in self._flat.calls:
+        def run(call: Call, alive: Alive) -> list[Any]:
             made = self._call(call, alive, change)
-            for number, value in zip(call.outputs, made, strict=True):
-                alive[number] = change(number, value)
-            for number in {*call.inputs, *call.outputs}:
-                if last.get(number, call.index + 1) <= call.index:
-                    alive.pop(number, None)
-        return [alive[number] for number in self._flat.output_tensors()]
+            return [
+                change(t, value) for t, value in zip(call.outputs, made, strict=True)
+            ]
 
-    def _call(self, call: Call, alive: Mapping[int, Any], change: Any) -> list[Any]:
+        given = [
+            change(number, tf.cast(value, self._flat.tensors[number].dtype))
+            for number, value in zip(self._flat.input_tensors(), inputs, strict=True)
+        ]
+        return run_all(self._flat, given, run=run)
+
+    def _call(self, call: Call, alive: Alive, change: Any) -> list[Any]:
         if not _acts_apart(call):
-            return run_call(call, call.layer, alive)
+            return run_call(call, alive)
         linear = share(call.layer, activation=keras.activations.linear)
-        before = change(_inside(self._flat, call), run_call(call, linear, alive)[0])
-        return [call.layer.activation(before)]
+        before = run_call(call, alive, layer=linear)[0]
+        return [call.layer.activation(change(_inside(self._flat, call), before))]
 
     def _quantized(self, tensor: int, value: Any) -> Any:
         owner = self._owner.get(tensor)

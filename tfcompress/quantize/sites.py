@@ -3,8 +3,9 @@
 1. A call is quantized if the converter has an integer form for it (`operators`), its
    recipe is not ``float32``, and, unless it has a kernel, at least one of its inputs
    comes from a quantized call or from the model's inputs.
-2. A kernel, the BatchNorm that alone reads it, and the ReLU that alone reads that, are
-   one operator: the range lies after the last. Likewise an addition and its ReLU.
+2. A kernel, the BatchNorm or factor that alone reads it, and the ReLU that alone reads
+   that, are one operator: the range lies after the last. Likewise an addition and its
+   ReLU.
 3. Every other output of a quantized call is a *site*: it gets a range. So does every
    tensor that a quantized call reads and a float call or the model's input makes.
 4. A tensor whose scale TFLite ties to another's (pooling, concatenation, padding...)
@@ -26,6 +27,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from tfcompress.graph.reading import Call, FlatModel
+from tfcompress.quantize.affine_layers import is_one_factor
 from tfcompress.quantize.operators import Operator, classify, left_in_float
 from tfcompress.quantize.recipes import Recipe
 
@@ -156,16 +158,16 @@ class _Finder:
             if reader is None:
                 continue
             kind = self.operators[reader.index].kind
+            if operator.kind == "kernel" and not _is_linear(call.layer):
+                continue
             if operator.kind == "kernel" and kind == "normalization":
-                if _is_linear(call.layer):
-                    self.folded[reader.index] = call.index
-                    self.inside.add(call.outputs[0])
-            elif (
-                kind == "rectifier"
-                and operator.fuses_rectifier
-                and (operator.kind != "kernel" or _is_linear(call.layer))
+                self.folded[reader.index] = call.index
+            elif not (
+                (operator.kind == "kernel" and _scales(reader, kind))
+                or (operator.fuses_rectifier and kind == "rectifier")
             ):
-                self.inside.add(call.outputs[0])
+                continue
+            self.inside.add(call.outputs[0])
 
     def _only_reader(self, call: Call) -> Call | None:
         if len(call.outputs) != 1 or call.outputs[0] in self.outputs:
@@ -223,6 +225,10 @@ class _Finder:
             same = fixed[0] if fixed and all(f == fixed[0] for f in fixed) else None
             ranges.append(Range(sources=own, members=tuple(members), fixed=same))
         return ranges
+
+
+def _scales(call: Call, kind: str) -> bool:
+    return kind == "affine" and is_one_factor(call.layer)
 
 
 def _is_linear(layer: object) -> bool:

@@ -22,7 +22,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfcompress.quantize import fake_quant
+from tfcompress.quantize import bias_grid, fake_quant
 
 serializable = keras.saving.register_keras_serializable(package="tfcompress")
 
@@ -50,9 +50,27 @@ class FakeQuantizedKernel:
         return self.channel_axes if self.per_channel else None
 
     def call(self: Any, inputs: Any) -> Any:
-        """Compute with the kernel on its grid."""
+        """Compute with kernel and bias on their grids."""
         outputs = self.apply_kernel(inputs, self.on_grid(self.kernel))
-        return outputs + self.bias if self.use_bias else outputs
+        if not self.use_bias:
+            return outputs
+        bias = ops.convert_to_tensor(self.bias)
+        if not self._is_normalized():
+            steps = self.kernel_steps(self.kernel)
+            bias = bias_grid.on_grid(bias, layer=self, kernel_steps=steps)
+        return outputs + ops.cast(bias, outputs.dtype)
+
+    def _is_normalized(self: Any) -> bool:
+        """Return whether a normalization adds the bias to its own offset."""
+        readers = (node.operation for node in self._outbound_nodes)
+        return any(isinstance(one, keras.layers.BatchNormalization) for one in readers)
+
+    def kernel_steps(self: Any, kernel: Any) -> Any:
+        """Return the steps of a kernel's grid ``[channels]``, or the one ``[1]``."""
+        scales = fake_quant.weight_scales(
+            kernel, bits=self.weight_bits, axes=self.scale_axes
+        )
+        return ops.reshape(ops.cast(scales, "float32"), (-1,))
 
     def on_grid(self: Any, kernel: Any) -> Any:
         """Return a kernel rounded to its grid."""
@@ -154,7 +172,7 @@ class QuantizedDense(FakeQuantizedKernel, keras.layers.Dense):
     """`keras.layers.Dense` with a fake-quantized kernel."""
 
     def call(self, inputs: Any, training: Any = None) -> Any:  # noqa: ARG002 - Keras' signature
-        """Compute with the kernel on its grid."""
+        """Compute with kernel and bias on their grids."""
         return super().call(inputs)
 
     def apply_kernel(self, inputs: Any, kernel: Any) -> Any:

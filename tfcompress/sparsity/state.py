@@ -24,6 +24,7 @@ from tfcompress.sparsity import patterns, schedules
 from tfcompress.sparsity.holding import Hold, slots
 from tfcompress.sparsity.layouts import Layout
 from tfcompress.sparsity.selection import Kernel, owner_of, variable_of
+from tfcompress.training.replicas import is_one_of_several, own_copies
 
 NAME = "sparsity_state"
 
@@ -92,19 +93,21 @@ class SparsityState(keras.layers.Layer):
 
     def build(self, *_: Any, **__: Any) -> None:
         """Make the step counter and a mask for each kernel."""
-        self.step = self.add_weight(
-            name="step", shape=(), dtype="int64", initializer="zeros", trainable=False
-        )
-        self.masks = [
-            self.add_weight(
-                name=f"keep_mask_{number}",
-                shape=kernel.shape,
-                dtype="bool",
-                initializer="ones",
-                trainable=False,
+        state = {"trainable": False, "aggregation": "only_first_replica"}
+        with own_copies():
+            self.step = self.add_weight(
+                name="step", shape=(), dtype="int64", initializer="zeros", **state
             )
-            for number, kernel in enumerate(self.kernels)
-        ]
+            self.masks = [
+                self.add_weight(
+                    name=f"keep_mask_{number}",
+                    shape=kernel.shape,
+                    dtype="bool",
+                    initializer="ones",
+                    **state,
+                )
+                for number, kernel in enumerate(self.kernels)
+            ]
         self.built = True
 
     def attach(self, layers: Mapping[str, Any]) -> None:
@@ -152,6 +155,8 @@ class SparsityState(keras.layers.Layer):
         keep = self.pattern.keep_mask(layout.view(weights), sparsity)
         keep = layout.undo(keep, variable.shape)
         self.masks[number].assign(keep)
+        if is_one_of_several():
+            return  # which cannot meet to set weights here; the constraint does, after
         held = [variable]
         for reference in self._own.optimizers:
             optimizer = reference()

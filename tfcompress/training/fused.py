@@ -105,13 +105,17 @@ class FusedCall:
             y = tf.raw_ops.FusedBatchNormV3(
                 x=x,
                 scale=gamma,
-                offset=beta,
+                offset=self.still_offset(beta),
                 mean=tf.convert_to_tensor(self.moving_mean),
                 variance=tf.convert_to_tensor(self.moving_variance),
                 epsilon=self.epsilon,
                 is_training=False,
             ).y
         return tf.cast(y, self.compute_dtype)
+
+    def still_offset(self, beta: tf.Tensor) -> tf.Tensor:
+        """Return what is added where the moving statistics are used: `beta`."""
+        return beta
 
     def _fits(self: Any, inputs: Any, training: Any, mask: Any) -> bool:
         return (
