@@ -239,7 +239,7 @@ class Bench:
         good = [record for record in result.history if record["metric"] >= least]
         closest = max(result.history, key=lambda record: record["metric"])
         best = min(good or [closest], key=lambda record: record["macs"])
-        widths = [int(width) for width in best["widths"].split(",")]
+        widths = list(result.widths(best).values())
         plan = self.plans.plan(tuple(widths))
         return {
             "lost": result.original.metric - best["metric"],

@@ -11,7 +11,7 @@ import keras
 from tfcompress import data, training
 from tfcompress.pipeline.demo import build_network
 
-EXAMPLES = int(os.environ.get("EXAMPLES", "6000"))  # of each part; 18,000 are there
+EXAMPLES = int(os.environ.get("EXAMPLES", "6000"))  # to train on; 18,000 are there
 EPOCHS = int(os.environ.get("EPOCHS", "4"))
 
 

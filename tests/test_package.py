@@ -26,9 +26,10 @@ def test_every_public_name_loads(name):
     assert name in dir(tfcompress)
 
 
-def test_another_keras_backend_is_refused_in_one_line():
+@pytest.mark.parametrize("name", ["trace", "data", "pipeline"])
+def test_another_keras_backend_is_refused_in_one_line(name):
     """Before Keras tries to import what may not be installed."""
-    code = "import tfcompress; tfcompress.trace"
+    code = f"import tfcompress; tfcompress.{name}"
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "KERAS_BACKEND": "jax"},
@@ -36,7 +37,8 @@ def test_another_keras_backend_is_refused_in_one_line():
         text=True,
         check=False,
     )
-    assert "KERAS_BACKEND='jax'; tfcompress needs 'tensorflow'" in done.stderr
+    assert "tfcompress needs Keras' TensorFlow backend" in done.stderr
+    assert "KERAS_BACKEND=jax" in done.stderr
     assert "ModuleNotFoundError" not in done.stderr
 
 

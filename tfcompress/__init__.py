@@ -16,9 +16,9 @@ Names load on first use, because importing TensorFlow takes seconds and
 
 from __future__ import annotations
 
-import importlib
-import os
 from typing import TYPE_CHECKING, Any
+
+from tfcompress import backend, lazy
 
 if TYPE_CHECKING:
     from tfcompress import (
@@ -58,19 +58,7 @@ _SUBPACKAGES = (
     "training",
     "zoo",
 )
-_NEED_KERAS = (
-    "amc",
-    "channels",
-    "distill",
-    "graph",
-    "interop",
-    "latency",
-    "quantize",
-    "slimming",
-    "sparsity",
-    "training",
-    "zoo",
-)
+_WITHOUT_KERAS = ("report", "tflite")  # these start where it is not installed
 _NAMES = {
     "Budget": "channels",
     "PruningPlan": "graph",
@@ -109,29 +97,14 @@ __all__ = [
     "zoo",
 ]
 
+_look_up, _ = lazy.names(__name__, _NAMES, modules=_SUBPACKAGES)
+
 
 def __getattr__(name: str) -> Any:
     """Import a sub-package, or one of the names it lends, on first access (PEP 562)."""
-    if name in _NEED_KERAS or name in _NAMES:
-        _refuse_other_backends()
-    if name in _SUBPACKAGES:
-        return importlib.import_module(f"{__name__}.{name}")
-    if name in _NAMES:
-        return getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def _refuse_other_backends() -> None:
-    """Say in one line that Keras must run on TensorFlow, before Keras fails in many."""
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
-    if backend != "tensorflow":
-        from tfcompress import errors
-
-        raise errors.ModelError(
-            "Keras runs on another backend. Received: KERAS_BACKEND="
-            f"{backend!r}; tfcompress needs 'tensorflow'. Unset the variable, or set "
-            "KERAS_BACKEND=tensorflow before Python starts."
-        )
+    if name in __all__ and name not in _WITHOUT_KERAS:
+        backend.require_tensorflow()
+    return _look_up(name)
 
 
 def __dir__() -> list[str]:

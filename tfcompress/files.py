@@ -12,7 +12,7 @@ import json
 import os
 import pathlib
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import filelock
@@ -122,6 +122,25 @@ def refuse_existing(target: PathLike, *, force: bool) -> None:
         raise errors.OutputError(
             f"The output exists already. Received: {os.fspath(target)}. Choose another "
             "name, or overwrite it with `--force`."
+        )
+
+
+def refuse_same(target: PathLike, sources: Iterable[PathLike]) -> None:
+    """Refuse to write over a file that is read, whatever `--force` says.
+
+    Raises:
+        OutputError: If `target` is one of `sources`.
+
+    Example:
+        >>> refuse_same("net.keras", ["./net.keras"])
+        Traceback (most recent call last):
+        tfcompress.errors.OutputError: The output would overwrite what it is made of. \
+Received: net.keras. Choose another name.
+    """
+    if pathlib.Path(target).resolve() in {pathlib.Path(s).resolve() for s in sources}:
+        raise errors.OutputError(
+            "The output would overwrite what it is made of. Received: "
+            f"{os.fspath(target)}. Choose another name."
         )
 
 

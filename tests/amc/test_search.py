@@ -79,6 +79,12 @@ def test_the_history_says_how_the_search_went(found):
     assert len({record["widths"] for record in found.history}) == found.evaluations
 
 
+def test_an_episode_says_what_its_plan_kept(found):
+    """By group, in the order of the decisions."""
+    best = found.history[found.best_episode - 1]
+    assert found.widths(best) == {d["group"]: d["kept"] for d in found.decisions}
+
+
 def test_the_record_is_plain_json(found):
     """The report draws its curves from it."""
     record = found.to_dict()
@@ -297,11 +303,26 @@ def test_tensorboard_gets_the_figures(tmp_path, model, dataset):
     assert b"amc/critic_loss" not in content  # the warm-up has none
 
 
+def test_features_that_exceed_the_memory_are_mapped_to_files(tmp_path, dataset):
+    """Beside the state, so that wide layers are fitted on every row all the same."""
+    config = quick(reconstruct=True, max_memory_mb=0.7, episodes=1, warmup_episodes=1)
+    settings = {"config": config, "evaluate": survival}
+    wide = network(16, 24, 24)
+
+    with_files = search(wide, dataset, **settings, state_dir=tmp_path)
+    without = search(wide, dataset, **settings)
+
+    assert any("in a memory map" in note for note in with_files.notes)
+    assert not any("in a memory map" in note for note in without.notes)
+    assert list(tmp_path.glob(".gram-*")) == []
+
+
 def test_a_plateau_ends_the_search_if_asked_to(model, dataset):
     """Nothing gets better than the first plan: three episodes after the warm-up."""
     config = quick(episodes=50, patience=3)
     result = search(model, dataset, config=config, evaluate=lambda _: 0.5)
     assert len(result.history) == 7
+    assert "stopped after 7: no better plan in 3 episodes" in result.notes
     never = search(model, dataset, config=quick(), evaluate=lambda _: 0.5)
     assert len(never.history) == 8
 
@@ -341,6 +362,8 @@ def test_fine_grained_plans_are_found_by_the_same_search(model, dataset):
     kernels = sum(decision["size"] for decision in result.decisions)
     assert sum(decision["kept"] for decision in result.decisions) <= kernels / 3
     assert zeros(result.model) == pytest.approx(result.sparsities)
+    best = result.history[result.best_episode - 1]
+    assert result.widths(best) == {d["group"]: d["kept"] for d in result.decisions}
     assert survival(result.model) == pytest.approx(result.best_metric)
     assert result.plan.widths() == graph.PruningPlan.full(graph.trace(model)).widths()
     record = json.loads(json.dumps(result.to_dict(), allow_nan=False))
@@ -393,6 +416,16 @@ def test_tuning_is_refused_where_channels_are_cut(model, dataset):
     """The message names the mode it belongs to."""
     with pytest.raises(errors.ConfigError, match="granularity='weights'"):
         search(model, dataset, config=quick(), tune=print)
+
+
+@pytest.mark.parametrize(
+    ("reward", "words"),
+    [(lambda _: 1 / 0, "ZeroDivisionError"), (lambda _: float("nan"), "finite")],
+)
+def test_a_reward_that_fails_is_one_line(model, dataset, reward, words):
+    with pytest.raises(errors.ModelError, match=words) as refused:
+        search(model, dataset, config=quick(), evaluate=survival, reward=reward)
+    assert "\n" not in str(refused.value)
 
 
 def test_a_reward_of_the_users_own(model, dataset):

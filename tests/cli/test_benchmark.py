@@ -116,6 +116,14 @@ def test_a_serial_number_is_not_shared(tfcompress, fakes, tmp_path):
     assert len(set(serials)) == 2
 
 
+def test_the_records_never_overwrite_a_file(refused, tmp_path):
+    """Not with --force either."""
+    file = tmp_path / "net.tflite"
+    file.write_bytes(b"mine")
+    assert "made of" in refused("benchmark", file, "-o", file, "--force")
+    assert file.read_bytes() == b"mine"
+
+
 def test_places_are_never_in_one_table(tfcompress, fakes):
     """A device, an emulator and a host: three titles."""
     fakes(target(), target(where="emulated"), target(where="host"))

@@ -41,5 +41,8 @@ def test_what_is_refused(refused, old, model_file, tmp_path):
     assert "load_model" in refused("import", model_file, "-o", new)
     assert "no such model file" in refused("import", tmp_path / "none.h5", "-o", new)
     assert "Name it new.keras" in refused("import", old, "-o", tmp_path / "new.h5")
+    named = old.with_suffix(".keras")
+    named.write_bytes(old.read_bytes())
+    assert "made of" in refused("import", named, "-o", named, "--force")
     new.write_text("")
     assert "--force" in refused("import", old, "-o", new)

@@ -88,14 +88,24 @@ def test_an_interruption_says_how_to_resume(failing, capsys):
     assert capsys.readouterr().err.strip() == "Interrupted."
 
 
-def test_an_interrupted_run_says_how_to_resume(monkeypatch, capsys):
-    def interrupted(_path):
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "Run the same command again to resume."),
+        (["--force"], "Run the same command again without --force to resume."),
+    ],
+)
+def test_an_interrupted_run_says_how_to_resume(monkeypatch, capsys, arguments, said):
+    """With --force the same command would start over."""
+
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tfcompress.pipeline.read_workflow", interrupted)
+    monkeypatch.setattr("tfcompress.pipeline.read_workflow", lambda _: None)
+    monkeypatch.setattr("tfcompress.pipeline.run_workflow", interrupted)
 
-    assert main.run(["run", "w.toml", "-o", "runs/x"]) == 130
-    assert "Run the same command again to resume." in capsys.readouterr().err
+    assert main.run(["run", "w.toml", "-o", "runs/x", *arguments]) == 130
+    assert said in capsys.readouterr().err
 
 
 def test_what_libraries_print_goes_to_stderr(monkeypatch, capsys):

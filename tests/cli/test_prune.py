@@ -92,7 +92,22 @@ def test_a_budget_that_cannot_be_met_is_a_failed_check(refused, model_file, tmp_
 
 
 def test_no_budget(refused, model_file, tmp_path):
-    assert "macs" in refused("prune", model_file, "-o", tmp_path / "s.keras")
+    message = refused("prune", model_file, "-o", tmp_path / "s.keras")
+
+    assert "such as `--macs 0.5`" in message
+
+
+@pytest.mark.parametrize(
+    "options", [["--macs", "0.5"], ["--criterion", "random"], ["--round-to", "4"]]
+)
+def test_a_plan_and_what_would_make_one_exclude_each_other(
+    refused, model_file, tmp_path, options
+):
+    """The option would do nothing."""
+    path = tmp_path / "s.keras"
+    message = refused("prune", model_file, "-o", path, "--plan", "p.json", *options)
+
+    assert "unset beside `plan`" in message
 
 
 def test_taylor_needs_data(refused, model_file, tmp_path):
@@ -112,6 +127,30 @@ def test_an_output_that_exists_is_not_overwritten(
     assert (tmp_path / name).read_text() == "mine"
     assert tfcompress(*arguments, "--force").code == 0
     assert (tmp_path / name).read_bytes() != b"mine"
+
+
+def test_the_model_itself_is_not_overwritten(refused, model_file, tmp_path):
+    """Not with --force either: its figures are needed beside those of the result."""
+    path = tmp_path / "net.keras"
+    path.write_bytes(model_file.read_bytes())
+
+    message = refused("prune", path, "-o", path, "--macs", "0.6", "--force")
+
+    assert "overwrite what it is made of" in message
+    assert path.read_bytes() == model_file.read_bytes()
+
+
+def test_the_plan_is_not_overwritten_by_the_record(refused, tmp_path):
+    """`s.json` is where the record of `s.keras` goes."""
+    plan, path = tmp_path / "s.json", tmp_path / "s.keras"
+    plan.write_text("{}")
+    model = tmp_path / "net.keras"
+    model.write_bytes(b"")
+
+    message = refused("prune", model, "-o", path, "--plan", plan, "--force")
+
+    assert f"Received: {plan}" in message
+    assert plan.read_text() == "{}"
 
 
 def test_an_output_of_another_kind(refused, model_file, tmp_path):

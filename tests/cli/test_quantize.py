@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 import pytest
 
 from tests.cli.conftest import DATA
@@ -30,6 +31,17 @@ def test_ranges_that_never_saw_data(refused, model_file, tmp_path):
     assert "not seen any data" in message
 
 
+@pytest.mark.parametrize("name", ["--temperature", "--alpha"])
+def test_options_of_a_teacher_need_one(tfcompress, model_file, tmp_path, name):
+    """They would do nothing."""
+    arguments = ["-o", tmp_path / "q.keras", "--data", DATA, name, "0.5"]
+
+    answer = tfcompress("quantize", model_file, *arguments)
+
+    assert answer.code == 2
+    assert f"{name} needs --teacher" in answer.err
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("teacher", [False, True])
 def test_quantize_then_convert_without_data(tfcompress, model_file, tmp_path, teacher):
@@ -52,3 +64,17 @@ def test_quantize_then_convert_without_data(tfcompress, model_file, tmp_path, te
     assert conversion["recipe"] == "int8"
     assert conversion["float_operators"] == []
     assert conversion["calibration_examples"] == 0
+
+
+def test_a_trained_recipe_may_be_named(tfcompress, refused, model_file, tmp_path):
+    """It needs no data then either; another recipe is refused, not ignored."""
+    model = keras.saving.load_model(model_file)
+    trained, _ = quantize.quantize_aware(model)
+    quantize.calibrate(trained, [np.ones((8, *model.input_shape[1:]), np.float32)])
+    trained.save(tmp_path / "q.keras")
+
+    arguments = ["convert", tmp_path / "q.keras", "-o", tmp_path / "q.tflite"]
+    assert "trained for 'int8'" in refused(*arguments, "--recipe", "float32")
+    answer = tfcompress(*arguments, "--recipe", "int8", "--json")
+    assert answer.code == 0, answer.err
+    assert answer.record["details"]["conversion"]["recipe"] == "int8"

@@ -23,6 +23,28 @@ def test_the_layers_are_ranked(tfcompress, model_file, tmp_path):
     assert record["details"]["sensitivity"] == content
 
 
+@pytest.mark.parametrize("by", ["snr_db", "kl", "drop"])
+def test_the_worst_layer_comes_first_by_what_is_asked_for(tfcompress, model_file, by):
+    answer = tfcompress("sensitivity", model_file, *QUICK, "--rank-by", by, "--json")
+
+    layers = answer.record["details"]["sensitivity"]["layers"]
+    values = [layer[by] if by != "snr_db" else -layer[by] for layer in layers]
+    assert values == sorted(values, reverse=True)
+
+
+def test_a_precision_to_raise_to_needs_a_limit(refused, model_file):
+    """Without one nothing is raised."""
+    message = refused("sensitivity", model_file, *QUICK, "--higher", "float32")
+
+    assert "unset without `max_drop` or `size_bytes`" in message
+
+
+def test_a_precision_that_is_not_higher_is_told_before_work(refused, model_file):
+    limit = ("--max-drop", "0.1", "--higher", "int8")
+
+    assert "one of ('float32',)" in refused("sensitivity", model_file, *QUICK, *limit)
+
+
 def test_it_writes_nothing_unless_asked(tfcompress, model_file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -79,6 +101,8 @@ def test_an_unknown_layer_in_the_map(refused, model_file, tmp_path):
         (["--equalize"], "equalize=True; it must be used with the recipe int8"),
         (["--max-drop", "0.1"], "max_drop=0.1; it must be used with the recipe int8"),
         (["--recipe", "int8", "--correct-bias"], "--data"),
+        (["--inputs", "int8"], "inputs='int8'; it must be float unless"),
+        (["--inputs", "int8", "--recipe", "float16"], "inputs='int8'; it must be"),
     ],
 )
 def test_options_that_make_no_sense(refused, model_file, tmp_path, options, message):

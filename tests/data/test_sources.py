@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tfcompress import data, errors
+from tfcompress.data import naming
 
 X = np.arange(40, dtype=np.uint8).reshape(40, 1) * np.ones((1, 3), np.uint8)
 Y = np.arange(40) % 2
@@ -216,6 +217,22 @@ def test_functions_that_are_not_there(module):
         data.load("source_nothing:make")
     with pytest.raises(errors.ConfigError, match="cannot be imported"):
         data.load("source_absent:make")
+
+
+def test_functions_that_fail_are_named(module):
+    """Their errors are the user's own, and say so."""
+    module("def make(): return 1 / 0", "source_failing")
+    with pytest.raises(errors.DataError, match="source_failing:make raised ZeroDiv"):
+        data.load("source_failing:make")
+    module("1 / 0", "source_broken")
+    with pytest.raises(errors.ConfigError, match=r"imported.*ZeroDivisionError"):
+        data.load("source_broken:make")
+
+
+@pytest.mark.parametrize("name", ["nowhere:f", "json:nothing", "json", ""])
+def test_a_name_that_names_nothing_says_how_to_give_one(name):
+    with pytest.raises(errors.ConfigError, match=r"package\.module:function"):
+        naming.find(name)
 
 
 @pytest.mark.parametrize("spec", ["fashion-mnst", "no/such/folder", "data.csv"])

@@ -7,7 +7,6 @@ import pytest
 from tests.models import conv_bn_net
 from tfcompress import errors
 from tfcompress.pipeline import DataSource, ModelSource
-from tfcompress.pipeline.sources import find_function
 
 
 def test_a_model_is_loaded_with_the_settings_of_its_source(tmp_path):
@@ -36,16 +35,3 @@ def test_data_are_opened_with_their_settings():
 def test_a_fraction_out_of_range(fraction):
     with pytest.raises(errors.ConfigError, match="validation_fraction"):
         DataSource(source="x", validation_fraction=fraction)
-
-
-def test_a_function_is_found_by_name(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "builders_of_test_sources.py").write_text("def build(d): return 3\n")
-
-    assert find_function("builders_of_test_sources:build")(None) == 3
-
-
-@pytest.mark.parametrize("name", ["nowhere:f", "json:nothing", "json", ""])
-def test_a_function_that_is_not_there(name):
-    with pytest.raises(errors.ConfigError, match=r"package\.module:function"):
-        find_function(name)

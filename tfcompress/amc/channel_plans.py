@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from tfcompress import channels, data, graph
+from tfcompress import channels, data, files, graph
 from tfcompress.amc.decisions import DecisionSpace
 from tfcompress.amc.environment import CompressionEnvironment
 from tfcompress.amc.plan_kinds import Widths, fractions
@@ -26,6 +26,8 @@ class ChannelPlans:
         dataset: Its training part repairs what is left.
         config: The settings.
         budget: What every plan meets.
+        spill_dir: Where features of the repair that exceed the memory are mapped to
+            files, which are deleted in the end; None: wide layers are fitted on fewer.
         **judging: Further settings of `CompressionEnvironment`: `evaluate`, `reward`,
             `known`, `higher_is_better`.
     """
@@ -37,6 +39,7 @@ class ChannelPlans:
         *,
         config: AmcConfig,
         budget: channels.Budget | None,
+        spill_dir: files.PathLike | None = None,
         **judging: Any,
     ) -> None:
         choice = {
@@ -53,6 +56,7 @@ class ChannelPlans:
                 dataset,
                 num_examples=config.reconstruction_examples,
                 max_memory_mb=config.max_memory_mb,
+                spill_dir=spill_dir,
             )
         self.notes = () if self._repair is None else self._repair.notes
         self.decisions = self._space.decisions

@@ -91,7 +91,7 @@ def compare(  # noqa: PLR0913 - `search` for several methods
     require(seeds, "seeds", seeds, "at least one number, such as (0,)")
     problem = make_problem(
         model, dataset, config=config, budget=budget, evaluate=evaluate, reward=reward,
-        task=task, tune=tune,
+        task=task, tune=tune, spill_dir=state_dir,
     )  # fmt: skip
     run = _Run(problem, state_dir, progress)
     return run.rows(

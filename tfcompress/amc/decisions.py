@@ -53,6 +53,21 @@ class Decision:
         return min(self.counts, key=lambda count: (abs(count - wanted), -count))
 
 
+def key_of(counts: Iterable[int]) -> str:
+    """Return counts as the text under which what is known of a plan is kept.
+
+    Example:
+        >>> key_of((8, 24)), counts_of("8,24")
+        ('8,24', (8, 24))
+    """
+    return ",".join(map(str, counts))
+
+
+def counts_of(key: str) -> Counts:
+    """Read the counts of a key back, that of a plan with other channels too."""
+    return tuple(int(count) for count in key.partition("@")[0].split(","))
+
+
 class DecisionSpace:
     """All plans that the decisions of one graph can make.
 
@@ -162,7 +177,7 @@ class DecisionSpace:
             '3,4@...'
         """
         counts = [plan.kept(decision.group) for decision in self.decisions]
-        key = ",".join(map(str, counts))
+        key = key_of(counts)
         ours = self.plan(counts).keep
         cut = {n: k for n, k in plan.keep.items() if len(k) < plan.sizes[n]}
         if ours.keys() == cut.keys() and all(

@@ -24,7 +24,7 @@ from dm_env import specs
 
 from tfcompress import errors
 from tfcompress.amc.features import NUM_FEATURES
-from tfcompress.amc.judging import is_number
+from tfcompress.amc.judging import first_line, is_number
 from tfcompress.amc.rewards import Evaluated, Reward
 
 Array = npt.NDArray[Any]
@@ -124,11 +124,18 @@ class EpisodeEnvironment(dm_env.Environment, abc.ABC):
         """Return what a judged plan is worth.
 
         Raises:
-            ModelError: If the reward is not a finite number.
+            ModelError: If the reward fails or is not a finite number.
         """
-        reward = self._reward(evaluated)
+        name = getattr(self._reward, "__name__", type(self._reward).__name__)
+        try:
+            reward = self._reward(evaluated)
+        except Exception as error:
+            raise errors.ModelError(
+                f"The reward of a plan failed. Received: {name} raised "
+                f"{type(error).__name__}: {first_line(error)}, for {evaluated}. Return "
+                "a number for every plan."
+            ) from error
         if not is_number(reward) or not math.isfinite(reward):
-            name = getattr(self._reward, "__name__", type(self._reward).__name__)
             raise errors.ModelError(
                 f"The reward of a plan is not a finite number. Received: {reward!r} "
                 f"from {name} for {evaluated}. Return a number for every plan."

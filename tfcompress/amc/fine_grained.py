@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfcompress import channels, errors, graph
+from tfcompress.amc.decisions import key_of
 from tfcompress.amc.duties import Duties
 from tfcompress.amc.episodes import EpisodeEnvironment, checked_action
 from tfcompress.amc.features import fixed_features
@@ -217,13 +218,13 @@ class SparsityEnvironment(EpisodeEnvironment):
         return tuple(self._sparsities(self._made).values())
 
     def _key(self) -> str:
-        return ",".join(map(str, self._made))
+        return key_of(self._made)
 
     def _evaluate_finished(self) -> Evaluated:
         return self._evaluate(self._made)
 
     def _evaluate(self, removed: tuple[int, ...]) -> Evaluated:
-        key = ",".join(map(str, removed))
+        key = key_of(removed)
         if key not in self._known:
             cost = self._cost(sum(removed))
             self._known[key] = Evaluated(

@@ -86,7 +86,7 @@ def judged(evaluate: Callable[[Any], float], model: Any) -> float:
     except Exception as error:
         raise errors.ModelError(
             f"Evaluating a candidate failed. Received: `evaluate` ({name}) raised "
-            f"{type(error).__name__}: {_first_line(error)}. Try it on the model itself "
+            f"{type(error).__name__}: {first_line(error)}. Try it on the model itself "
             "first: `evaluate(model)` must return a number."
         ) from error
     if not is_number(value):
@@ -117,5 +117,6 @@ def is_number(value: Any) -> bool:
     return array.size == 1 and array.ndim == 0 and array.dtype.kind in "fiu"
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return what an error says, in one line."""
     return (str(error).splitlines() or ["no message"])[0]

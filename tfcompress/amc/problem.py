@@ -152,8 +152,11 @@ def make_problem(  # noqa: PLR0913 - what `search` and `compare` are called with
     reward: Reward | None = None,
     task: data.Task | None = None,
     tune: Tune | None = None,
+    spill_dir: files.PathLike | None = None,
 ) -> Problem:
     """Put model, data and settings together, and refuse what cannot work.
+
+    Features of the repair that exceed the memory go to `spill_dir`, if it is given.
 
     Raises:
         DataError: If the data do not fit the model, or are fewer than asked for.
@@ -186,7 +189,7 @@ def make_problem(  # noqa: PLR0913 - what `search` and `compare` are called with
     plans: Plans = (
         WeightPlans(layer_graph, dataset, tune=tune, **settings)
         if fine
-        else ChannelPlans(layer_graph, dataset, **settings)
+        else ChannelPlans(layer_graph, dataset, spill_dir=spill_dir, **settings)
     )
     return Problem(
         config=config,

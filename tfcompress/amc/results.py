@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from tfcompress import graph
+from tfcompress.amc.decisions import counts_of
 from tfcompress.amc.rewards import Evaluated
 
 
@@ -82,6 +83,23 @@ class AmcResult:
     settings: dict[str, Any]
     notes: tuple[str, ...]
     seconds: float
+
+    def widths(self, record: Mapping[str, Any]) -> dict[str, int]:
+        """Return how much of each decided group an episode of the history kept.
+
+        Args:
+            record: One of `history`.
+
+        Returns:
+            Channels by group, in the order of the decisions; in fine-grained mode the
+            weights that stay, by layer.
+        """
+        counts = counts_of(record["widths"])
+        fine = self.sparsities is not None  # its keys count the zeros
+        return {
+            decision["group"]: decision["size"] - count if fine else count
+            for decision, count in zip(self.decisions, counts, strict=True)
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but plan and model as plain JSON values."""

@@ -76,6 +76,7 @@ def search(  # noqa: PLR0913 - one obvious call, all but two by keyword
         tune: In fine-grained mode, trains the model briefly before it is judged.
         state_dir: Where to keep the state and TensorBoard's figures; the same call
             after a kill goes on there, and more episodes continue a finished search.
+            What the repair cannot keep in ``max_memory_mb`` is mapped to files there.
         progress: Called after every episode.
 
     Returns:
@@ -92,7 +93,7 @@ def search(  # noqa: PLR0913 - one obvious call, all but two by keyword
     config = config or AmcConfig()
     problem = make_problem(
         model, dataset, config=config, budget=budget, evaluate=evaluate, reward=reward,
-        task=task, tune=tune,
+        task=task, tune=tune, spill_dir=state_dir,
     )  # fmt: skip
     return run_search(problem, state_dir=state_dir, progress=progress, started=started)
 
@@ -129,6 +130,7 @@ class _Run:
         self._file = StateFile(state_dir, identity=problem.identity)
         self._events = _Events(state_dir)
         self._history, self._best = Journal(), Journal()
+        self._notes: tuple[str, ...] = ()
         self._seconds: collections.deque[float] = collections.deque(maxlen=_RECENT)
         self._restore()
 
@@ -137,9 +139,8 @@ class _Run:
         self._problem.original()  # before the long work: does `evaluate` work at all
         for number in range(len(self._history), self._problem.config.episodes):
             if self._is_plateau(number):
-                _LOG.info(
-                    "No better plan in %d episodes.", self._problem.config.patience
-                )
+                note = f"no better plan in {self._problem.config.patience} episodes"
+                self._notes = (f"stopped after {number}: {note}",)
                 break
             begun = time.perf_counter()
             self._run_one(number)
@@ -166,7 +167,7 @@ class _Run:
             evaluations=len({record["widths"] for record in self._history}),
             decisions=describe(plans, plan, problem.layer_graph),
             settings=problem.settings(),
-            notes=problem.notes,
+            notes=(*problem.notes, *self._notes),
             seconds=seconds,
         )
 

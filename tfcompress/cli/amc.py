@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pathlib
 from typing import Any
 
 import click
@@ -25,9 +24,7 @@ from tfcompress.cli import method_options, options, state
 @options.loading_options
 @options.seed_option
 @options.common_options
-def amc(
-    save_model: pathlib.Path | None, latency_table: pathlib.Path | None, **given: Any
-) -> int:
+def amc(**given: Any) -> int:
     """Search how much of each layer of MODEL to keep: AMC.
 
     AutoML for Model Compression: an agent learns to decide layer by layer within the
@@ -47,5 +44,4 @@ def amc(
     from tfcompress.cli import running
 
     state.resumable()
-    given["latency_table"] = None if latency_table is None else str(latency_table)
-    return running.single("amc", {**given, "save_model": save_model})
+    return running.single("amc", given)

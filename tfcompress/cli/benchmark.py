@@ -127,6 +127,7 @@ def benchmark(
     from tfcompress.cli import benchmark_tables, measuring
 
     if output is not None:
+        writing.refuse_same(output, files)
         writing.refuse_existing(output, force=force)
     result = measuring.measure(files, **_flat(settings))
     if output is not None:

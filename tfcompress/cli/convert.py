@@ -7,8 +7,7 @@ from typing import Any
 import click
 
 from tfcompress.cli import options, state
-
-RECIPES = ("float32", "float16", "dynamic_int8", "int8", "int16x8")
+from tfcompress.tflite.recipes import RECIPES
 
 
 @click.command(cls=state.WorkCommand)
@@ -17,14 +16,11 @@ RECIPES = ("float32", "float16", "dynamic_int8", "int8", "int16x8")
 @click.option(
     "--recipe",
     type=click.Choice(RECIPES),
-    help="How weights and activations are stored.  [default: float32]",
+    help="How weights and activations are stored.  [default: float32, or what "
+    "`quantize` trained for]",
 )
 @options.data_options(required=False)
-@click.option(
-    "--calibration-examples",
-    type=click.IntRange(1),
-    help="Training examples that set the int8 ranges.  [default: 500]",
-)
+@options.calibration_option
 @click.option(
     "--inputs",
     type=click.Choice(["float", "int8"]),
@@ -83,6 +79,4 @@ def convert(**given: Any) -> int:
     """
     from tfcompress.cli import running
 
-    if given["precision"] is not None:
-        given["precision"] = str(given["precision"])
     return running.single("convert", given)

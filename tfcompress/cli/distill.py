@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pathlib
 from typing import Any
 
 import click
@@ -13,25 +12,13 @@ from tfcompress.cli import method_options, options, state
 @click.command(cls=state.WorkCommand)
 @options.model_argument
 @options.output_option
-@click.option(
-    "--teacher", required=True, type=options.PATH, help="The model to learn from."
-)
 @options.data_options(required=True)
-@click.option(
-    "--temperature",
-    type=click.FloatRange(0, min_open=True),
-    help="Softens the teacher's answers.  [default: 4.0]",
-)
-@click.option(
-    "--alpha",
-    type=click.FloatRange(0, 1),
-    help="Weight of the teacher's answers against the labels'.",
-)
+@method_options.teacher_options(required=True)
 @method_options.training_options
 @options.loading_options
 @options.seed_option
 @options.common_options
-def distill(teacher: pathlib.Path, **given: Any) -> int:
+def distill(**given: Any) -> int:
     """Train MODEL, the student, on the answers of a teacher, too.
 
     The usual way to recover the accuracy of a pruned model: the original is the
@@ -45,5 +32,4 @@ def distill(teacher: pathlib.Path, **given: Any) -> int:
     from tfcompress.cli import running
 
     state.resumable()
-    given["teacher"] = str(teacher)
     return running.single("distill", given)

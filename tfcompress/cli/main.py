@@ -111,8 +111,7 @@ def _report(error: BaseException, current: state.State) -> int:
         error.show()
         return error.exit_code
     if isinstance(error, click.Abort | KeyboardInterrupt):
-        again = " Run the same command again to resume." if current.resumable else ""
-        return _fail(f"Interrupted.{again}", INTERRUPTED)
+        return _fail(f"Interrupted.{current.resume}", INTERRUPTED)
     if isinstance(error, errors.TfCompressError):
         return _fail(f"Error: {_one_line(error)}", _code(error))
     if isinstance(error, SystemExit):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import click
 
 from tfcompress.cli import options
@@ -173,6 +175,29 @@ slim_options = options.chain(
     ),
 )
 
+
+def teacher_options(*, required: bool = False) -> Callable[[options.F], options.F]:
+    """Return the options of a training on another model's answers, too."""
+    return options.chain(
+        click.option(
+            "--teacher",
+            required=required,
+            type=options.PATH,
+            help="Learn from the answers of this model, too.",
+        ),
+        click.option(
+            "--temperature",
+            type=click.FloatRange(0, min_open=True),
+            help="Softens the teacher's answers.  [default: 4.0]",
+        ),
+        click.option(
+            "--alpha",
+            type=click.FloatRange(0, 1),
+            help="Weight of the teacher's answers against the labels'.  [default: 0.9]",
+        ),
+    )
+
+
 sparsify_options = options.chain(
     click.option(
         "--sparsity",
@@ -212,20 +237,5 @@ sparsify_options = options.chain(
         "--end-fraction",
         type=float,
         help="Part of the training until the last masks.  [default: 0.7]",
-    ),
-    click.option(
-        "--teacher",
-        type=options.PATH,
-        help="Learn from the answers of this model, too.",
-    ),
-    click.option(
-        "--temperature",
-        type=click.FloatRange(0, min_open=True),
-        help="Softens the teacher's answers.  [default: 4.0]",
-    ),
-    click.option(
-        "--alpha",
-        type=click.FloatRange(0, 1),
-        help="Weight of the teacher's answers against the labels'.  [default: 0.9]",
     ),
 )

@@ -89,6 +89,22 @@ seed_option = click.option(
     "--seed", type=int, default=0, show_default=True, help="Seed of all random choices."
 )
 
+calibration_option = click.option(
+    "--calibration-examples",
+    type=click.IntRange(1),
+    help="Training examples that set the ranges of integers.  [default: 500]",
+)
+
+
+def integer_recipe_option(help_text: str) -> Callable[[F], F]:
+    """Return the option for one of the recipes that layers can be trained for."""
+    return click.option(
+        "--recipe",
+        type=click.Choice(["int8", "int8_w4", "int16x8"]),
+        help=f"{help_text}  [default: int8]",
+    )
+
+
 loading_options = chain(
     click.option(
         "--import",
@@ -156,7 +172,8 @@ def data_options(*, required: bool) -> Callable[[F], F]:
         click.option(
             "--limit",
             type=click.IntRange(1),
-            help="Use only so many examples of each part.",
+            help="Train and decide on only so many examples; the test part stays "
+            "whole.",
         ),
     )
 
@@ -168,14 +185,21 @@ def given(**settings: Any) -> dict[str, Any]:
     """Return the settings that were given; the others keep their config's default.
 
     Example:
-        >>> given(macs=0.5, params=None, exclude=())
-        {'macs': 0.5}
+        >>> given(macs=0.5, params=None, exclude=(), plan=pathlib.Path("plan.json"))
+        {'macs': 0.5, 'plan': 'plan.json'}
     """
     return {
-        key: list(value) if isinstance(value, tuple) else value
+        key: _plain(value)
         for key, value in settings.items()
         if value is not None and value != ()
     }
+
+
+def _plain(value: Any) -> Any:
+    """Return what a workflow's TOML file would hold."""
+    if isinstance(value, tuple):
+        return list(value)
+    return str(value) if isinstance(value, pathlib.Path) else value
 
 
 def shape_setting(shapes: tuple[Any, ...]) -> Any:
@@ -197,7 +221,7 @@ def shape_setting(shapes: tuple[Any, ...]) -> Any:
 def split(options: dict[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """Take the model's and the data's settings out of a command's options."""
     model = given(
-        path=str(options.pop("model")),
+        path=options.pop("model"),
         imports=options.pop("imports", None),
         input_shape=shape_setting(options.pop("input_shape", ())),
         allow_lambda=options.pop("allow_lambda", None) or None,

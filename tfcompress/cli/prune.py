@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pathlib
 from typing import Any
 
 import click
@@ -48,7 +47,7 @@ CRITERIA = (
 @options.loading_options
 @options.seed_option
 @options.common_options
-def prune(plan: pathlib.Path | None, **given: Any) -> int:
+def prune(**given: Any) -> int:
     """Remove channels of MODEL at once, without training.
 
     The result usually needs `distill` or a fine-tuning stage; --reconstruct leaves
@@ -62,5 +61,4 @@ def prune(plan: pathlib.Path | None, **given: Any) -> int:
     """
     from tfcompress.cli import running
 
-    given["plan"] = None if plan is None else str(plan)
     return running.single("prune", given)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pathlib
 from typing import Any
 
 import click
@@ -14,30 +13,24 @@ from tfcompress.cli import method_options, options, state
 @options.model_argument
 @options.output_option
 @options.data_options(required=True)
-@click.option(
-    "--recipe",
-    type=click.Choice(["int8", "int8_w4", "int16x8"]),
-    help="How weights and activations are stored in the end.  [default: int8]",
-)
+@options.integer_recipe_option("How weights and activations are stored in the end.")
 @click.option(
     "--skip",
     multiple=True,
     metavar="LAYER",
     help="Leave this layer in floating point. May be repeated.",
 )
-@click.option(
-    "--teacher", type=options.PATH, help="A model to learn from, such as MODEL itself."
-)
+@method_options.teacher_options()
 @method_options.training_options
 @options.loading_options
 @options.seed_option
 @options.common_options
-def quantize(teacher: pathlib.Path | None, **given: Any) -> int:
+def quantize(**given: Any) -> int:
     """Train MODEL to be rounded: quantization-aware training.
 
     A short training with the file's rounding in the model.  `convert` writes the
     result as a file of integers with the scales that were trained; it needs no
-    calibration data then.
+    calibration data then.  A teacher, such as MODEL itself, makes up for more.
 
     \b
     Example:
@@ -47,5 +40,4 @@ def quantize(teacher: pathlib.Path | None, **given: Any) -> int:
     from tfcompress.cli import running
 
     state.resumable()
-    given["teacher"] = str(teacher) if teacher else None
     return running.single("quantize", given)

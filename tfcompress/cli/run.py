@@ -29,7 +29,6 @@ def run(
     from tfcompress import pipeline
     from tfcompress.cli import running
 
-    state.resumable()
     return running.run(
         pipeline.read_workflow(workflow),
         output,

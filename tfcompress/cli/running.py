@@ -27,7 +27,7 @@ def run(
     from tfcompress import pipeline
     from tfcompress.cli import progress, tables
 
-    state.resumable()
+    state.resumable("" if not force else " without --force")
     with progress.Display() as display:
         result = pipeline.run_workflow(
             workflow, directory, force=force, command=command, observer=display
@@ -49,6 +49,7 @@ def single(kind: str, given: Mapping[str, Any]) -> int:
     as_json, force = values.pop("as_json"), values.pop("force")
     output, seed = values.pop("output"), values.pop("seed", 0)
     save_model = values.pop("save_model", None)
+    _check_teacher(values)
     model, data = options.split(values)
     inputs = {
         role: values.pop(role) for role in ("teacher", "file") if values.get(role)
@@ -71,6 +72,14 @@ def single(kind: str, given: Mapping[str, Any]) -> int:
     else:
         tables.stage(record, *(path for path in (output, save_model) if path))
     return _code([] if record["passed"] else [record["verdict"]])
+
+
+def _check_teacher(values: Mapping[str, Any]) -> None:
+    """Refuse options that say how to learn from a teacher where there is none."""
+    if values.get("teacher") is None:
+        for name in ("temperature", "alpha"):
+            if values.get(name) is not None:
+                raise click.UsageError(f"--{name} needs --teacher.")
 
 
 def _data_source(settings: Mapping[str, Any], seed: int) -> Any:

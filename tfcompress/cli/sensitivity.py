@@ -18,11 +18,7 @@ from tfcompress.cli import options, state
     help="Write the ranking, or the precision map, here (JSON).",
 )
 @options.data_options(required=True)
-@click.option(
-    "--recipe",
-    type=click.Choice(["int8", "int8_w4", "int16x8"]),
-    help="What each layer is quantized to.  [default: int8]",
-)
+@options.integer_recipe_option("What each layer is quantized to.")
 @click.option(
     "--max-drop",
     type=click.FloatRange(0),
@@ -51,11 +47,7 @@ from tfcompress.cli import options, state
     type=click.IntRange(1),
     help="Held-out examples that the ranking looks at.  [default: 1000]",
 )
-@click.option(
-    "--calibration-examples",
-    type=click.IntRange(1),
-    help="Training examples that set the ranges.  [default: 500]",
-)
+@options.calibration_option
 @options.loading_options
 @options.common_options
 def sensitivity(**given: Any) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pathlib
 from typing import Any
 
 import click
@@ -15,13 +14,12 @@ from tfcompress.cli import method_options, options, state
 @options.output_option
 @options.data_options(required=True)
 @method_options.sparsify_options
+@method_options.teacher_options()
 @method_options.training_options
 @options.loading_options
 @options.seed_option
 @options.common_options
-def sparsify(
-    plan: pathlib.Path | None, teacher: pathlib.Path | None, **given: Any
-) -> int:
+def sparsify(**given: Any) -> int:
     """Set most single weights of MODEL to zero while it is trained.
 
     Magnitude pruning: the smallest weights become zero, a few at first and then more,
@@ -39,6 +37,4 @@ def sparsify(
     from tfcompress.cli import running
 
     state.resumable()
-    given["plan"] = None if plan is None else str(plan)
-    given["teacher"] = None if teacher is None else str(teacher)
     return running.single("sparsify", given)

@@ -11,14 +11,13 @@ import dataclasses
 import json
 import logging
 import os
-import pathlib
 import sys
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 import click
 
-from tfcompress import errors
+from tfcompress import backend
 
 HELP = {"help_option_names": ["-h", "--help"]}
 
@@ -28,7 +27,7 @@ class State:
     """The state of one run of the command line."""
 
     debug: bool = False  # show the traceback of an error
-    resumable: bool = False  # the command keeps what it did if interrupted
+    resume: str = ""  # what to do after an interruption, if the command keeps its work
     stdout: IO[str] | None = None  # the real one, while stdout is redirected
 
 
@@ -43,7 +42,7 @@ class WorkCommand(click.Command):
         """Run the command with Python's stdout redirected to stderr."""
         current = ctx.ensure_object(State)
         current.stdout = sys.stdout
-        require_tensorflow_backend()
+        backend.require_tensorflow()
         with contextlib.redirect_stdout(sys.stderr), _warnings_only():
             return super().invoke(ctx)
 
@@ -70,34 +69,14 @@ def emit_json(record: Mapping[str, Any]) -> None:
     emit(json.dumps(record, indent=2))
 
 
-def resumable() -> None:
-    """Note that this command may be run again after an interruption."""
-    click.get_current_context().ensure_object(State).resumable = True
+def resumable(how: str = "") -> None:
+    """Note that this command may be run again after an interruption.
 
-
-def require_tensorflow_backend() -> None:
-    """Refuse another Keras backend before Keras tries to import it.
-
-    Raises:
-        ModelError: If the environment or keras.json names another backend.
+    Args:
+        how: What to do otherwise then, such as " without --force".
     """
-    backend = os.environ.get("KERAS_BACKEND") or _configured_backend()
-    if backend != "tensorflow":
-        raise errors.ModelError(
-            "tfcompress needs Keras' TensorFlow backend. Received: KERAS_BACKEND="
-            f"{backend}. Set `KERAS_BACKEND=tensorflow` and start again; .keras files "
-            "of other backends load there."
-        )
-
-
-def _configured_backend() -> str:
-    home = os.environ.get("KERAS_HOME", "~/.keras")
-    path = pathlib.Path(home).expanduser() / "keras.json"
-    try:
-        backend = json.loads(path.read_text("utf-8")).get("backend", "tensorflow")
-    except (OSError, ValueError, AttributeError):
-        return "tensorflow"  # Keras writes the file anew
-    return str(backend)
+    current = click.get_current_context().ensure_object(State)
+    current.resume = f" Run the same command again{how} to resume."
 
 
 @contextlib.contextmanager

@@ -212,6 +212,8 @@ def _searched(search: Record) -> None:
     columns = ("plan", search["metric"], "MACs", "params", "reward")
     table("Before any training, on the held-out examples", columns, rows)
     state.emit(searched(search))
+    for note in search.get("notes", ()):
+        state.emit(f"note: {note}")
 
 
 def _parity_rows(parity: Record) -> list[tuple[str, str]]:

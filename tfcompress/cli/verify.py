@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pathlib
 from typing import Any
 
 import click
@@ -32,7 +31,7 @@ from tfcompress.cli import options, state
 )
 @options.loading_options
 @options.common_options
-def verify(file: pathlib.Path, **given: Any) -> int:
+def verify(**given: Any) -> int:
     """Compare FILE, a .tflite file, with MODEL that it came from.
 
     Exit code 3 if a limit is broken; a failing int8 file is shown with the layers
@@ -44,4 +43,4 @@ def verify(file: pathlib.Path, **given: Any) -> int:
     """
     from tfcompress.cli import running
 
-    return running.single("verify", {**given, "file": str(file)})
+    return running.single("verify", given)

@@ -37,10 +37,9 @@ def load(spec: str, **settings: Any) -> Dataset:
 
     Raises:
         ConfigError: If there is no such function.
-        DataError: If what it returns is none of the known forms.
+        DataError: If it fails, or what it returns is none of the known forms.
     """
-    found = naming.find(spec)
-    returned = found() if callable(found) else found
+    returned = _called(naming.find(spec), spec)
     if isinstance(returned, Dataset):
         return returned
     parts = _parts(returned, spec)
@@ -58,6 +57,26 @@ def load(spec: str, **settings: Any) -> Dataset:
             "tf.data.Dataset objects. Return all of them as one or the other."
         )
     return Dataset.from_arrays(parts.pop("train"), **parts, **chosen)
+
+
+def _called(found: Any, spec: str) -> Any:
+    """Return what the function returns; what goes wrong in it is told with its name.
+
+    Raises:
+        DataError: If it raises.
+    """
+    if not callable(found):
+        return found
+    try:
+        return found()
+    except errors.TfCompressError:
+        raise
+    except Exception as error:
+        raise errors.DataError(
+            f"The function of the data failed. Received: {spec} raised "
+            f"{type(error).__name__}: {error}. It takes no argument; `--debug` shows "
+            "where it failed."
+        ) from error
 
 
 def _parts(returned: Any, spec: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def find(text: str) -> Any:
         >>> find("math:squirt")
         Traceback (most recent call last):
         tfcompress.errors.ConfigError: There is no such function. Received: \
-'math:squirt'; module 'math' has no 'squirt'. Check the name after the colon.
+'math:squirt'; module 'math' has no 'squirt'. Give it as package.module:function.
     """
     module_name, _, name = text.partition(":")
     here = os.getcwd()
@@ -30,10 +30,11 @@ def find(text: str) -> Any:
         sys.path.append(here)
     try:
         module = importlib.import_module(module_name)
-    except (ImportError, ValueError) as error:
+    except Exception as error:  # a module of the user's may raise anything
         raise errors.ConfigError(
-            f"A module cannot be imported. Received: {text!r} ({error}). Check the "
-            "name before the colon, and that you run in the folder that holds it."
+            f"A module cannot be imported. Received: {text!r} "
+            f"({type(error).__name__}: {error}). Give it as package.module:function, "
+            "and run in the folder that holds the package."
         ) from error
     try:
         found: Any = module
@@ -42,6 +43,6 @@ def find(text: str) -> Any:
     except AttributeError as error:
         raise errors.ConfigError(
             f"There is no such function. Received: {text!r}; module {module_name!r} "
-            f"has no {name!r}. Check the name after the colon."
+            f"has no {name!r}. Give it as package.module:function."
         ) from error
     return found

@@ -28,6 +28,7 @@ Shape = Sequence[int | None]
 _H5_SUFFIXES = (".h5", ".hdf5")
 _H5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _ZIP_MAGIC = b"PK\x03\x04"
+_TFLITE_MAGIC = b"TFL3"  # behind four bytes of an offset
 _UNKNOWN_OBJECT = re.compile(
     r"(?:Could not locate (?:class|function)|Unknown (?:layer|loss|metric|optimizer|"
     r"object|activation|initializer|regularizer|constraint)[^:']*:?) '([^']+)'"
@@ -119,7 +120,7 @@ def with_input_shape(
 
 
 def _read(path: pathlib.Path, *, allow_lambda: bool) -> keras.Model:
-    _check_file(path)
+    check_file(path)
     try:
         with warnings.catch_warnings():  # nobody here goes on with the old optimizer
             warnings.filterwarnings(
@@ -130,8 +131,12 @@ def _read(path: pathlib.Path, *, allow_lambda: bool) -> keras.Model:
         raise _explained(path, error) from error
 
 
-def _check_file(path: pathlib.Path) -> None:
-    """Refuse what cannot be a model, by its first bytes and not by its name."""
+def check_file(path: pathlib.Path) -> None:
+    """Refuse what cannot be a model, by its first bytes and not by its name.
+
+    Raises:
+        ModelError: If it is none; what is behind the first bytes is not looked at.
+    """
     if path.is_dir():
         raise errors.ModelError(
             f"This is a folder, not a model file. Received: {path}. Keras 3 does not "
@@ -152,6 +157,11 @@ def _check_file(path: pathlib.Path) -> None:
         ) from error
     if head.startswith(_ZIP_MAGIC):
         _check_archive(path)
+    elif head[4:] == _TFLITE_MAGIC:
+        raise errors.ModelError(
+            f"This is a .tflite file, not a Keras model. Received: {path}. Give the "
+            "model that it was made of; weights cannot be read back from such a file."
+        )
     elif head != _H5_MAGIC:
         raise errors.ModelError(
             f"This is not a Keras model file. Received: {path}, which starts with "
@@ -236,10 +246,11 @@ def import_module(name: str) -> None:
         sys.path.insert(0, here)
     try:
         importlib.import_module(name)
-    except ImportError as error:
+    except Exception as error:  # a module of the user's may raise anything
         raise errors.ModelError(
-            f"A module cannot be imported. Received: import {name} ({error}). Run from "
-            "the folder that holds it, or install its package."
+            f"A module cannot be imported. Received: import {name} "
+            f"({type(error).__name__}: {error}). Run from the folder that holds it, or "
+            "install its package."
         ) from error
 
 

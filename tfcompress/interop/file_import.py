@@ -47,7 +47,7 @@ def import_file(
         largest output (None where there is nothing to compare).
 
     Raises:
-        OutputError: If an output exists, or is not named ``.keras``.
+        OutputError: If an output exists, is not named ``.keras``, or is what is read.
         ModelError: As in `from_keras2`; or if the two models answer differently.
     """
     output = pathlib.Path(output)
@@ -58,6 +58,9 @@ def import_file(
             f"{output.with_suffix('.keras').name}."
         )
     for path in (output, record_path):
+        files.refuse_same(
+            path, [source] if architecture is None else [source, architecture]
+        )
         files.refuse_existing(path, force=force)
     known = registered(imports)
     record: dict[str, Any] = {"kind": "import", "source": str(source)}

@@ -12,8 +12,9 @@ Names load on first use.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tfcompress import lazy
 
 if TYPE_CHECKING:
     from tfcompress.latency.building import build_table
@@ -59,14 +60,4 @@ __all__ = [
     "remeasure",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import the module that owns `name` on first access (PEP 562)."""
-    if name in _NAMES:
-        return getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    """List the names before they are imported."""
-    return sorted(__all__)
+__getattr__, __dir__ = lazy.names(__name__, _NAMES)

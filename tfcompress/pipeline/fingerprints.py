@@ -10,6 +10,7 @@ import json
 import pathlib
 import re
 import zipfile
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,8 +28,11 @@ def file_fingerprint(path: pathlib.Path) -> str:
     """
     if not zipfile.is_zipfile(path):
         return files.fingerprint(path.read_bytes())
-    with zipfile.ZipFile(path) as archive:
-        parts = {name: archive.read(name) for name in sorted(archive.namelist())}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            parts = {name: archive.read(name) for name in sorted(archive.namelist())}
+    except (zipfile.BadZipFile, zlib.error, EOFError):  # loading it will say so
+        return files.fingerprint(path.read_bytes())
     parts.pop("metadata.json", None)  # the time of day
     if "config.json" in parts:
         parts["config.json"] = _ADDRESS.sub(b"", parts["config.json"])

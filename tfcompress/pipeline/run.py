@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfcompress import data, errors, files
+from tfcompress.graph.loading import check_file
 from tfcompress.pipeline import final_figures, records
 from tfcompress.pipeline.environment import environment
 from tfcompress.pipeline.execution import STATE, Execution, artifact
@@ -146,6 +147,7 @@ class _Run:
                 f"There is no such model file. Received: {path}. Check `path` in "
                 "[model]."
             )
+        check_file(path)
         return {"model": Artifact(path, file_fingerprint(path))}
 
     def _open_data(self) -> data.Dataset:

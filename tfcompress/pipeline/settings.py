@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Literal
 
-from tfcompress import amc, channels, quantize
+from tfcompress import amc, channels, errors, quantize
 from tfcompress.config import Config, require
+from tfcompress.quantize.precision import levels_above
 from tfcompress.training import TrainConfig
 
 _ALIASES = {"l1": "l1_norm", "l2": "l2_norm"}
@@ -20,6 +21,17 @@ CRITERIA = (
     "random",
 )
 
+
+_MAKE_A_PLAN = (
+    "criterion",
+    "macs",
+    "params",
+    "size_bytes",
+    "scope",
+    "round_to",
+    "min_channels",
+    "exclude",
+)
 
 FILES = ("plan", "precision", "latency_table")
 """Settings that name a file: relative to the workflow's, and its content counts."""
@@ -74,9 +86,23 @@ class PruneConfig(Config):
         require(count >= 1, "reconstruction_examples", count, "1 or more")
         repaired = self.reconstruct or not self.reextract
         require(repaired, "reextract", self.reextract, "used with reconstruct")
-        limits = (self.macs, self.params, self.size_bytes)
-        limited = any(limit is not None for limit in limits) or self.plan is not None
-        require(limited, "macs", None, "given, or params, size_bytes or a plan")
+        self._check_what_stays()
+
+    def _check_what_stays(self) -> None:
+        """Take either a plan, or a limit to make one by."""
+        if self.plan is None:
+            if self.macs is self.params is self.size_bytes is None:
+                raise errors.ConfigError(
+                    "A cut has to know how much stays. Received: neither a limit nor a "
+                    "plan. Give `macs`, `params` or `size_bytes`, such as `--macs 0.5` "
+                    "for half of the multiply-accumulates, or `plan`."
+                )
+            return
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        for name in _MAKE_A_PLAN:
+            value = getattr(self, name)
+            expected = "unset beside `plan`, which says what stays"
+            require(value == defaults[name], name, value, expected)
 
     @property
     def needs_data(self) -> bool:
@@ -186,7 +212,10 @@ class QuantizeStageConfig(quantize.QuantizeConfig):
 class ConvertConfig(Config):
     """How the file is written."""
 
-    recipe: Literal["float32", "float16", "dynamic_int8", "int8", "int16x8"] = "float32"
+    # None: what `quantize` has trained the model for, else float32
+    recipe: Literal["float32", "float16", "dynamic_int8", "int8", "int16x8"] | None = (
+        None
+    )
     calibration_examples: int = 500  # of the training part, for int8 and int16x8
     inputs: Literal["float", "int8"] = "float"  # type at the file's border
     allow_float_ops: bool = False  # accept operators that int8 cannot express
@@ -200,11 +229,14 @@ class ConvertConfig(Config):
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        recipes = ("float32", "float16", "dynamic_int8", "int8", "int16x8")
-        require(self.recipe in recipes, "recipe", self.recipe, f"one of {recipes}")
+        recipes = ("float32", "float16", "dynamic_int8", "int8", "int16x8", None)
+        require(self.recipe in recipes, "recipe", self.recipe, f"one of {recipes[:-1]}")
         require(
             self.inputs in ("float", "int8"), "inputs", self.inputs, "float or int8"
         )
+        integers = self.needs_calibration or self.recipe is None
+        expected = "float unless the recipe is int8 or int16x8"
+        require(integers or self.inputs == "float", "inputs", self.inputs, expected)
         count = self.calibration_examples
         require(count >= 1, "calibration_examples", count, "1 or more")
         for name in ("equalize", "correct_bias", "precision", "max_drop"):
@@ -250,6 +282,11 @@ class SensitivityConfig(Config):
         require(size is None or size > 0, "size_bytes", size, "above 0")
         recipes = ("int8", "int8_w4", "int16x8")
         require(self.recipe in recipes, "recipe", self.recipe, f"one of {recipes}")
+        if self.higher is not None:
+            above = levels_above(self.recipe)
+            require(self.higher in above, "higher", self.higher, f"one of {above}")
+            limits = "unset without `max_drop` or `size_bytes`: nothing is raised then"
+            require(self.chooses, "higher", self.higher, limits)
 
     @property
     def chooses(self) -> bool:

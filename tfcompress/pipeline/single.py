@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfcompress import config, data, errors, files
+from tfcompress.graph.loading import check_file
 from tfcompress.pipeline import evaluating, records, settings
 from tfcompress.pipeline.execution import STATE, Execution
 from tfcompress.pipeline.fingerprints import file_fingerprint
@@ -58,16 +59,20 @@ def run_stage(  # noqa: PLR0913 -- what a command line may say
         The record, with the figures of the input model under ``before``.
 
     Raises:
-        OutputError: If the output exists or has the wrong suffix.
+        OutputError: If the output exists, has the wrong suffix, or is a file that the
+            stage reads.
         LockedError: If another process is making the same output.
         TfCompressError: Whatever stops the stage.
     """
     output = pathlib.Path(output)
     stage = _spec(kind, stage_settings, output, seed, data_source)
     places = _places(kind, output, save_model)
-    _check_output(kind, output, places, force=force)
     found = {"model": pathlib.Path(str(model.path)), **_paths(inputs)}
-    artifacts = {role: _artifact(path) for role, path in found.items()}
+    written = (output, _record_path(kind, output), *places.values())
+    for path in written:
+        files.refuse_same(path, [*found.values(), *_settings_files(stage)])
+        files.refuse_existing(path, force=force)
+    artifacts = {role: _artifact(role, path) for role, path in found.items()}
     execution = Execution(
         directory=output.parent,
         model=model,
@@ -139,7 +144,9 @@ def _spec(
     for key, value in stage_settings.items():
         config.check_known(key, known, owner=f"stage {kind!r}", value=value)
     built = settings.with_seed(KINDS[kind].config, dict(stage_settings), seed)
-    if data_source is None and KINDS[kind].needs_data(built):
+    # Whether `convert` needs data the model has to tell: a trained one has its ranges.
+    needed = kind != "convert" and KINDS[kind].needs_data(built)
+    if data_source is None and needed:
         raise errors.ConfigError(
             f"This needs data. Received: `{kind}` without a data set. Give `--data`: "
             "fashion-mnist, a .npz file, an image folder or package.module:function."
@@ -147,22 +154,14 @@ def _spec(
     return StageSpec(name=output.stem, kind=kind, config=built)
 
 
-def _check_output(
-    kind: str,
-    output: pathlib.Path,
-    places: Mapping[str, pathlib.Path],
-    *,
-    force: bool,
-) -> None:
-    suffix = _SUFFIXES[_made(kind)]
-    if output.suffix != suffix:
-        raise errors.OutputError(
-            f"`{kind}` writes a {suffix} file. Received: -o {output}. Name it "
-            f"{output.with_suffix(suffix).name}."
-        )
-    record = output.with_name(f"{output.stem}{_infix(kind)}.json")
-    for path in (output, record, *places.values()):
-        files.refuse_existing(path, force=force)
+def _record_path(kind: str, output: pathlib.Path) -> pathlib.Path:
+    return output.with_name(f"{output.stem}{_infix(kind)}.json")
+
+
+def _settings_files(stage: StageSpec) -> list[str]:
+    """Return the files that the settings name."""
+    named = (getattr(stage.config, name, None) for name in settings.FILES)
+    return [path for path in named if isinstance(path, str)]
 
 
 def _made(kind: str) -> str | None:
@@ -180,8 +179,14 @@ def _places(
     """Return where outputs go that are not named after the stage.
 
     Raises:
-        OutputError: If the model's file has the wrong suffix.
+        OutputError: If a file has the wrong suffix.
     """
+    suffix = _SUFFIXES[_made(kind)]
+    if output.suffix != suffix:
+        raise errors.OutputError(
+            f"`{kind}` writes a {suffix} file. Received: -o {output}. Name it "
+            f"{output.with_suffix(suffix).name}."
+        )
     places = {".plan.json": output} if _made(kind) == "plan" else {}
     if save_model is not None:
         path = pathlib.Path(save_model)
@@ -194,10 +199,12 @@ def _places(
     return places
 
 
-def _artifact(path: pathlib.Path) -> Artifact:
-    if not path.is_file():
-        raise errors.ModelError(
-            f"There is no such model file. Received: {path}. Check the path."
+def _artifact(role: str, path: pathlib.Path) -> Artifact:
+    if role != "file":
+        check_file(path)
+    elif not path.is_file():
+        raise errors.TfliteFileError(
+            f"There is no such .tflite file. Received: {path}. Check the path."
         )
     return Artifact(path, file_fingerprint(path))
 

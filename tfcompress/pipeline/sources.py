@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import os
-import pathlib
-import sys
-from collections.abc import Callable
 from typing import Any
 
 import keras
 
-from tfcompress import data, errors
+from tfcompress import data
 from tfcompress.config import Config, require
 from tfcompress.graph.loading import load_model
 
@@ -63,7 +59,7 @@ class DataSource(Config):
     """
 
     source: str  # a name, a path, or "package.module:function"
-    image_size: Any = None  # height, width in pixels; None: as the model reads
+    image_size: Any = None  # height, width in pixels; None: as they are
     preprocess: Any = None  # "scale=1/255, mean=0.5", a table, or a function's name
     task: str | None = None  # classification, multilabel, regression, segmentation
     loss: str | None = None  # Keras loss; None: the compiled model's
@@ -71,7 +67,7 @@ class DataSource(Config):
     class_weights: Any = None  # "balanced", or weights by class number
     augment: str | None = None  # "flip,crop=4": changes of training images
     validation_fraction: float = 0.1  # of the training part, held out for decisions
-    limit: int | None = None  # use only so many training examples
+    limit: int | None = None  # train and decide on so many examples only
     seed: int = 0  # of the split
 
     def __post_init__(self) -> None:
@@ -87,23 +83,3 @@ class DataSource(Config):
         if isinstance(settings["image_size"], list):
             settings["image_size"] = tuple(settings["image_size"])
         return data.load(source, **settings)
-
-
-def find_function(name: str) -> Callable[..., Any]:
-    """Return the function that ``package.module:function`` names.
-
-    Raises:
-        ConfigError: If there is none.
-    """
-    module, _, attribute = name.partition(":")
-    here = str(pathlib.Path.cwd())
-    if here not in sys.path:  # a console script does not look in the current folder
-        sys.path.insert(0, here)
-    try:
-        found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise errors.ConfigError(
-            f"A function cannot be found. Received: {name!r} ({error}). Give it as "
-            "`package.module:function` and run from the folder that holds the package."
-        ) from error
-    return found

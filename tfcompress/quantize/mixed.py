@@ -180,8 +180,7 @@ def _check(
     require(good, "max_drop", max_drop, "0 or more")
     known = tuple(precisions.IN_FILE)
     require(recipe in known, "recipe", recipe, "one of " + ", ".join(known))
-    above = [level for level in precisions.IN_FILE[recipe] if level != recipe]
-    above = [level for level in above if (recipe, level) != ("int8", "int8_w4")]
+    above = precisions.levels_above(recipe)
     require(higher in above, "higher", higher, "one of " + ", ".join(above))
     require(rank_by in RANKED_BY, "rank_by", rank_by, "one of " + ", ".join(RANKED_BY))
     if budget is None:

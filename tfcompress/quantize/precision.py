@@ -46,6 +46,20 @@ IN_FILE: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """What one file of a recipe can hold: 8- and 16-bit activations do not mix."""
 
 
+def levels_above(recipe: str) -> tuple[str, ...]:
+    """Return the precisions that layers of a file of this recipe can be raised to.
+
+    Example:
+        >>> levels_above("int8"), levels_above("int8_w4")
+        (('float32',), ('int8', 'float32'))
+    """
+    return tuple(
+        level
+        for level in IN_FILE[recipe]
+        if level != recipe and (recipe, level) != ("int8", "int8_w4")
+    )
+
+
 def check_precision(
     precision: Mapping[str, str], names: Iterable[str], *, recipe: str
 ) -> None:

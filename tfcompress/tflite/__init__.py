@@ -8,8 +8,9 @@ moment and work where TensorFlow is not installed.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tfcompress import lazy
 
 if TYPE_CHECKING:
     from tfcompress.tflite.conversion import Conversion, convert
@@ -48,14 +49,4 @@ __all__ = [
     "probe",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import the module that owns `name` on first access (PEP 562)."""
-    if name in _NAMES:
-        return getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    """List the names before they are imported."""
-    return sorted(__all__)
+__getattr__, __dir__ = lazy.names(__name__, _NAMES)

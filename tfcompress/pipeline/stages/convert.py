@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from tfcompress import quantize, tflite
+from tfcompress.config import require
 from tfcompress.pipeline.settings import ConvertConfig
 from tfcompress.pipeline.stages import precision_choice
 from tfcompress.pipeline.stages.context import Outcome, StageContext
@@ -18,11 +19,14 @@ def run(context: StageContext) -> Outcome:
     config: ConvertConfig = context.config
     path = context.path(".tflite")
     model = context.load("model")
-    precision, chosen = _precision(context, model)
     trained = quantize.is_quantized(model)  # it brings its recipe and its scales
+    if config.recipe is None and not trained:
+        expected = "float unless the recipe is int8 or int16x8"
+        require(config.inputs == "float", "inputs", config.inputs, expected)
+    precision, chosen = _precision(context, model)
     conversion = tflite.convert(
         model,
-        None if trained and config.recipe == "float32" else config.recipe,
+        config.recipe,
         calibration=None if trained else _calibration(context),
         inputs=config.inputs,
         path=path,

@@ -40,11 +40,7 @@ def finalists(
         return None
     table = latency.Table.load(config.latency_table)
     episodes = _best_different(result, config.finalists)
-    groups = [decision["group"] for decision in result.decisions]
-    kept = [
-        dict(zip(groups, map(int, e["widths"].split(",")), strict=True))
-        for e in episodes
-    ]
+    kept = [result.widths(episode) for episode in episodes]
     if table.conditions.target == HOST:
         timed = [
             dataclasses.asdict(t) for t in latency.remeasure(layer_graph, kept, table)

@@ -10,8 +10,8 @@ from typing import Any
 import keras
 
 from tfcompress import data, errors, tflite
+from tfcompress.data import naming
 from tfcompress.graph.model_checks import check_model
-from tfcompress.pipeline.sources import find_function
 from tfcompress.pipeline.stages.context import Outcome, StageContext
 from tfcompress.training import TrainConfig, train
 
@@ -51,7 +51,7 @@ def _built(context: StageContext) -> Any:
     """Call the user's builder; what goes wrong in it is told with its name."""
     name = str(context.model.builder)
     try:
-        return find_function(name)(context.dataset)
+        return naming.find(name)(context.dataset)
     except errors.TfCompressError:
         raise
     except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from tfcompress import files, quantize
@@ -14,7 +15,7 @@ def run(context: StageContext) -> Outcome:
     """Rank the layers; with a limit, choose a precision for each and write the map."""
     config: SensitivityConfig = context.config
     model = context.load("model")
-    found = quantize.sensitivity(
+    studied = quantize.sensitivity(
         model,
         context.dataset,
         precision=config.recipe,
@@ -23,6 +24,7 @@ def run(context: StageContext) -> Outcome:
         calibration_examples=config.calibration_examples,
         progress=context.progress,
     )
+    found = dataclasses.replace(studied, layers=studied.ranked(config.rank_by))
     details: dict[str, Any] = {"sensitivity": found.to_dict()}
     content = details["sensitivity"]
     if config.chooses:
