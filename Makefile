@@ -48,7 +48,7 @@ test-device: $(READY)  ## tests with emulated devices; installs their parts (Deb
 	TFCOMPRESS_ARM64_WHEELS=$(DEVICE_PARTS) TFCOMPRESS_ADBD_FOLDER=$(DEVICE_PARTS)/adbd \
 		KOTLIN_HOME=$(DEVICE_PARTS)/node_modules/kotlin-compiler \
 		$(BIN)/python -m pytest -rs tests/device tests/android_bench tests/fakes \
-		tests/cli/test_devices.py tests/cli/test_benchmark.py
+		tests/cli/test_devices.py tests/cli/test_benchmark.py tests/cli/test_latency_device.py
 
 golden: $(READY)     ## rewrite golden files; read the diff before committing it
 	$(BIN)/python -m pytest -q --golden-update -m "not slow and not device" tests/cli tests/report

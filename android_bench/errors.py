@@ -6,6 +6,7 @@ The tree::
       + DeviceError        the device: unauthorised, gone, full, of another ABI
       |   + NoDeviceError  none is attached, or not the one that was asked for
       + RunnerError        the runner crashed, hung, or refused the file
+      |   + StoppedError   this side ended it: too slow, cancelled, too much output
       + ParseError         the runner's output is torn, contradicts itself or is unknown
       + DownloadError      a runner could not be fetched, or is not the one expected
 """
@@ -27,6 +28,14 @@ class NoDeviceError(DeviceError):
 
 class RunnerError(BenchmarkError):
     """A runner that crashed, hung, or could not run the file."""
+
+
+class StoppedError(RunnerError):
+    """A program that this side ended; `why` says what for, in a few words."""
+
+    def __init__(self, message: str, *, why: str) -> None:
+        super().__init__(message)
+        self.why = why
 
 
 class ParseError(BenchmarkError):

@@ -7,6 +7,7 @@ has a `measure` of its own.
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import hashlib
 import os
@@ -23,7 +24,7 @@ from android_bench.transport import ShellResult, Transport
 
 GRACE_S = 120.0  # to start, to load a large file, to compile for a GPU
 _LIBRARIES = "LD_LIBRARY_PATH"
-_CRASHED = 128  # a shell's exit code of a program that a signal ended, less the signal
+SIGNALLED = 128  # a shell's exit code of a program that a signal ended, less the signal
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -141,20 +142,20 @@ class Backend(Protocol):
         """
 
 
-class ProgramBackend:
+class ProgramBackend(abc.ABC):
     """A backend that is a program which is pushed and run."""
 
     name = ""
     delegates: Sequence[str] = ("cpu", "gpu")
     writes_outputs = False
 
+    @abc.abstractmethod
     def files(self, request: RunRequest) -> Sequence[PushFile]:
         """Return what the target needs, the model included."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def argv(self, request: RunRequest, at: Mapping[str, str]) -> list[str]:
         """Return the command; `at` has the paths there, by name, and ``folder``."""
-        raise NotImplementedError
 
     def env(self, request: RunRequest, at: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002 -- the interface's
         """Return variables of the command's environment."""
@@ -164,9 +165,9 @@ class ProgramBackend:
         """Return the names of the files that the program may leave in the folder."""
         return ()
 
+    @abc.abstractmethod
     def read(self, request: RunRequest, output: Output) -> Answer:
         """Return the figures; `argv` is filled in by `measure`."""
-        raise NotImplementedError
 
     def measure(self, transport: Transport, request: RunRequest) -> Answer:
         """Push, run, pull and read."""
@@ -212,7 +213,7 @@ class ProgramBackend:
         code = output.shell.exit_code
         if code == 0:
             return
-        crash = f", signal {code - _CRASHED}" if code > _CRASHED else ""
+        crash = f", signal {code - SIGNALLED}" if code > SIGNALLED else ""
         raise RunnerError(
             f"The runner {self.name} failed. Received: exit code {code}{crash} for "
             f"{request.model.name} on {request.delegate}; it says: "

@@ -7,6 +7,7 @@ None of them writes outputs, so their GPU results cannot be checked for accuracy
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import pathlib
 import sys
@@ -83,11 +84,13 @@ class _BenchmarkModel(ProgramBackend):
 
     _fp16_flag = ""
 
+    @abc.abstractmethod
     def _read_text(self, log: str) -> parse.Parsed:
-        raise NotImplementedError
+        """Return the figures of what it printed."""
 
+    @abc.abstractmethod
     def _delegate(self, request: RunRequest) -> list[str]:
-        raise NotImplementedError
+        """Return the flags of a delegate and its options."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

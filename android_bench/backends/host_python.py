@@ -1,16 +1,22 @@
-"""LiteRT's Python package on this computer, as a backend of sessions."""
+"""LiteRT's Python package on this computer, on the CPU with XNNPACK.
+
+It works in a child process of its own: the memory is the file's, and a crash of the
+runtime is an error with a name.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import pathlib
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version as _version
 
 import android_bench
 from android_bench.backends.base import (
+    SIGNALLED,
     Answer,
     Output,
     ProgramBackend,
@@ -18,15 +24,18 @@ from android_bench.backends.base import (
     RunRequest,
     model_name,
 )
-from android_bench.errors import ParseError
+from android_bench.errors import ParseError, RunnerError, StoppedError
 from android_bench.parsed import Parsed
 from android_bench.records import Latency
+from android_bench.transport import Transport
 
 RESULT = "host_child.json"
+CHILD = "android_bench.host_child"
+_SIGNALS = {SIGNALLED + number: number.name for number in signal.Signals}
 
 
 class HostPythonBackend(ProgramBackend):
-    """Runs `android_bench.host_child`: the CPU with XNNPACK."""
+    """Runs `android_bench.host_child`."""
 
     name = "litert_python"
     delegates = ("cpu",)
@@ -48,7 +57,7 @@ class HostPythonBackend(ProgramBackend):
         return [
             sys.executable,
             "-m",
-            "android_bench.host_child",
+            CHILD,
             json.dumps(settings),
         ]
 
@@ -85,3 +94,26 @@ class HostPythonBackend(ProgramBackend):
                 "again."
             ) from error
         return Answer(parsed=parsed, argv=())
+
+    def measure(self, transport: Transport, request: RunRequest) -> Answer:
+        """Measure once; a file that hangs is an error like any other."""
+        try:
+            return super().measure(transport, request)
+        except StoppedError as error:
+            raise _not_run(request, error.why) from error
+
+    def _check_end(self, request: RunRequest, output: Output) -> None:
+        code = output.shell.exit_code
+        if code in _SIGNALS:
+            raise _not_run(request, f"it crashed with {_SIGNALS[code]}")
+        if code:
+            lines = output.shell.stderr.strip().splitlines()
+            reason = " ".join(lines[-1].split())[:300] if lines else "it failed"
+            raise _not_run(request, reason)
+
+
+def _not_run(request: RunRequest, reason: str) -> RunnerError:
+    return RunnerError(
+        f"The runtime could not run this file. Received: {request.model} ({reason}). "
+        "Look at it with `tfcompress inspect`, or convert it again."
+    )

@@ -11,7 +11,7 @@ import tempfile
 import weakref
 from collections.abc import Mapping, Sequence
 
-from android_bench.errors import DeviceError, RunnerError
+from android_bench.errors import DeviceError, RunnerError, StoppedError
 from android_bench.transport.file_identity import FileIdentity
 from android_bench.transport.processes import Process, Running
 from android_bench.transport.protocol import (
@@ -101,7 +101,7 @@ class LocalTransport:
 
         Raises:
             DeviceError: If this computer cannot execute such a file.
-            RunnerError: If it does not end in time, or is cancelled; it is killed,
+            StoppedError: If it does not end in time, or is cancelled; it is killed,
                 with everything that it started.
         """
         command_line(argv, env)  # checks both
@@ -112,9 +112,10 @@ class LocalTransport:
         with self._running.tracked(process):
             ended = process.wait(timeout_s)
         if ended.stopped:
-            raise RunnerError(
+            raise StoppedError(
                 f"A program was stopped. Received: {argv[0]} on this computer "
-                f"({ended.stopped}). Try it with a smaller model or a longer time."
+                f"({ended.stopped}). Try it with a smaller model or a longer time.",
+                why=ended.stopped,
             )
         code = ended.exit_code
         return ShellResult(

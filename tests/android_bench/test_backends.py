@@ -11,6 +11,7 @@ from ai_edge_litert import schema_py_generated as generated
 
 import android_bench
 from android_bench import BenchmarkError, BenchmarkRun
+from android_bench.backends import base, host_python
 
 
 def tensor(name, shape, buffer):
@@ -116,25 +117,25 @@ def test_a_damaged_file_is_one_line(path):
 
 
 @pytest.mark.parametrize(
-    ("outcome", "message"),
+    ("child", "message"),
     [
-        (subprocess.CompletedProcess([], -11, b"", b""), "crashed with SIGSEGV"),
-        (subprocess.CompletedProcess([], 1, b"", b"a\nthe reason\n"), "the reason"),
-        (subprocess.CompletedProcess([], 1, b"", b""), "it failed"),
-        (subprocess.TimeoutExpired([], 9), "no answer after 140 s"),
+        ("import os; os.kill(os.getpid(), 11)", "crashed with SIGSEGV"),
+        (r"import sys; sys.exit('a\nthe  reason')", r"\(the reason\)"),
+        ("import sys; sys.exit(1)", "it failed"),
+        ("import time; time.sleep(600)", r"no end after 2\.4 s"),
+        ("", "left no answer"),
     ],
 )
-def test_each_end_of_the_child_is_an_error(path, monkeypatch, outcome, message):
-    """A crash, a failure and a hang each have their line."""
-
-    def run(*_, **__):
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
-
-    monkeypatch.setattr(subprocess, "run", run)
-    with pytest.raises(BenchmarkError, match=message):
-        android_bench.benchmark(path)
+def test_each_end_of_the_child_is_an_error(path, tmp_path, monkeypatch, child, message):
+    """A crash, a failure, a hang and an empty end each have their line."""
+    (tmp_path / "bad_child.py").write_text(child)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(host_python, "CHILD", "bad_child")
+    if "sleep" in child:
+        monkeypatch.setattr(base, "GRACE_S", 2.0)
+    with pytest.raises(BenchmarkError, match=message) as caught:
+        android_bench.benchmark(path, max_seconds=0.1)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

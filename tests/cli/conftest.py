@@ -9,6 +9,9 @@ from typing import Any
 import keras
 import pytest
 
+from android_bench import choosing
+from android_bench.errors import RunnerError
+from android_bench.native import build_runner
 from tests.models import conv_bn_net, randomise
 from tfcompress.cli import main
 
@@ -78,6 +81,17 @@ def without_norms(tmp_path_factory):
     outputs = keras.layers.Dense(5, activation="softmax", name="predictions")(x)
     keras.Model(inputs, outputs, name="plain").save(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def parts():
+    """Return the options that name our runner and LiteRT's library for this ABI."""
+    try:
+        runner = build_runner()
+    except RunnerError as error:
+        pytest.skip(str(error))
+    library = choosing._package_folder() / "libLiteRt.so"
+    return ("--runner-file", runner, "--library", library)
 
 
 @pytest.fixture(scope="session")

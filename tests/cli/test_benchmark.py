@@ -13,7 +13,6 @@ import pytest
 
 from android_bench import choosing
 from android_bench.errors import RunnerError
-from android_bench.native import build_runner
 from android_bench.session import Target
 from android_bench.transport import AdbDevice
 from tests.android_bench.targets import FakeBackend, FakeTransport
@@ -192,17 +191,6 @@ def devices(tmp_path, monkeypatch):
     ):
         monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(one.server_port))
         yield one, two
-
-
-@pytest.fixture(scope="module")
-def parts():
-    """Return the options that name our runner and LiteRT's library for this ABI."""
-    try:
-        runner = build_runner()
-    except RunnerError as error:
-        pytest.skip(str(error))
-    library = choosing._package_folder() / "libLiteRt.so"
-    return ("--runner-file", runner, "--library", library)
 
 
 @pytest.mark.usefixtures("devices")

@@ -40,6 +40,7 @@ class FakeDevice:
         server: The adb server to connect through; None starts one.
         features: What it says it can do.
         shell: Path of its shell.
+        port: Where it listens, such as that of a device that went away; 0 for any.
 
     Attributes:
         serial: What adb lists it as, ``127.0.0.1:PORT``.
@@ -58,6 +59,7 @@ class FakeDevice:
         server: AdbServer | None = None,
         features: str = _FEATURES,
         shell: str | None = None,
+        port: int = 0,
     ) -> None:
         self.faults = faults or Faults()
         self.props = {
@@ -77,6 +79,7 @@ class FakeDevice:
         self.storage = self._system.storage
         self._features = features
         self._shell = shell or android_shell()
+        self._port = port
         self._own_server = AdbServer() if server is None else None
         self.server = server or self._own_server
         self._loop = asyncio.new_event_loop()
@@ -86,7 +89,9 @@ class FakeDevice:
 
     def __enter__(self) -> FakeDevice:
         self._thread.start()
-        self._listener = self._do(asyncio.start_server(self._serve, "127.0.0.1", 0))
+        self._listener = self._do(
+            asyncio.start_server(self._serve, "127.0.0.1", self._port)
+        )
         port = self._listener.sockets[0].getsockname()[1]
         self.serial = f"127.0.0.1:{port}"
         if self._own_server:

@@ -54,7 +54,7 @@ KINDS = [
         (Family(kind=kind, height=4, width=4), (8, 8), (1, 4, 4, 8))
         for kind in (
             *("subtract", "maximum", "minimum", "plus", "times"),
-            *("elu", "gelu", "leaky_relu", "prelu", "prelu_each"),
+            *("elu", "gelu", "leaky_relu", "prelu", "prelu_each", "exp", "log"),
         )
     ],
     (
@@ -68,6 +68,7 @@ KINDS = [
         (1, 9, 11, 24),
     ),
     (Family(kind="repeat", height=4, width=5, strides=(2, 3)), (8, 8), (1, 8, 15, 8)),
+    (Family(kind="repeat", height=4, width=5, strides=(1, 2)), (8, 8), (1, 4, 10, 8)),
     (
         Family(kind="resize_bilinear", height=4, width=5, padding="8,15"),
         (8, 8),

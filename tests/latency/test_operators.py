@@ -61,6 +61,21 @@ def test_a_norm_after_an_activation_is_a_multiplication_and_an_addition():
     assert keys(model) == ["conv 4x4 1x1 /1x1 valid", "scale_shift 4x4"]
 
 
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda x: layers.Conv2D(8, 1, activation="hard_sigmoid")(x),
+        lambda x: layers.Activation("hard_sigmoid")(layers.Conv2D(8, 1)(x)),
+        lambda x: keras.ops.relu6(layers.Conv2D(8, 1)(x) * 2.0 + 3.0) / 6.0,
+    ],
+)
+def test_a_convolution_takes_numbers_up(build):
+    """What is added before the clamp is part of its bias, what is multiplied, not."""
+    image = keras.Input((4, 4, 3))
+    model = keras.Model(image, build(image))
+    assert keys(model) == ["conv 4x4 1x1 /1x1 valid", "times 4x4"]
+
+
 def test_silu_is_a_sigmoid_and_a_product():
     image = keras.Input((4, 4, 3))
     x = layers.Conv2D(8, 1, activation="silu")(image)
@@ -80,6 +95,7 @@ def test_silu_is_a_sigmoid_and_a_product():
         (layers.ELU(), ["elu 4x6"]),
         (layers.Activation("gelu"), ["gelu 4x6"]),
         (layers.Activation("hard_sigmoid"), ["plus 4x6", "times 4x6"]),
+        (layers.Activation("softplus"), ["exp 4x6", "plus 4x6", "log 4x6"]),
         (layers.UpSampling2D((2, 3)), ["repeat 4x6 x2x3"]),
         (
             layers.UpSampling2D(interpolation="bilinear"),

@@ -10,23 +10,26 @@ from tfcompress.latency import families
 
 FUSED = (families.RELU, families.RELU6)
 
-CLAMPING = frozenset({"Activation", "ReLU", "Relu", "Relu6"})
-"""Classes that are nothing but an activation, which may be one of `FUSED`."""
-
 Kinds = tuple[str, ...]
 
 ACTIVATIONS: dict[str, Kinds] = {
     "linear": (),
     "elu": (families.ELU,),
+    "exponential": (families.EXP,),
     "gelu": (families.GELU,),
     "hard_sigmoid": (families.PLUS, families.TIMES),  # the clamp fuses into the sum
     "hard_silu": (families.HARD_SWISH,),
     "leaky_relu": (families.LEAKY_RELU,),
+    "mish": (
+        *(families.EXP, families.PLUS, families.LOG),
+        *(families.TANH, families.MULTIPLY),
+    ),
     "relu": (families.RELU,),
     "relu6": (families.RELU6,),
     "sigmoid": (families.LOGISTIC,),
     "silu": (families.LOGISTIC, families.MULTIPLY),
     "softmax": (families.SOFTMAX,),
+    "softplus": (families.EXP, families.PLUS, families.LOG),
     "tanh": (families.TANH,),
 }
 """By the name of the function. A kind that joins two tensors joins the one before it
@@ -94,6 +97,7 @@ OPERATIONS = (
     "Relu6",
     "Sigmoid",
     "Silu",
+    "Softplus",
     "Tanh",
 )
 

@@ -26,13 +26,8 @@ CONCAT, STACK = "concat", "stack"  # of channels, of positions
 PAD, CROP, TRANSPOSE, SHUFFLE = "pad", "crop", "transpose", "shuffle"
 REPEAT, RESIZE_BILINEAR, RESIZE_NEAREST = "repeat", "resize_bilinear", "resize_nearest"
 RELU, RELU6, SOFTMAX, LOGISTIC = "relu", "relu6", "softmax", "logistic"
-HARD_SWISH, TANH, LEAKY_RELU, ELU, GELU = (
-    "hard_swish",
-    "tanh",
-    "leaky_relu",
-    "elu",
-    "gelu",
-)
+HARD_SWISH, TANH, EXP, LOG = "hard_swish", "tanh", "exp", "log"
+LEAKY_RELU, ELU, GELU = "leaky_relu", "elu", "gelu"
 PRELU, PRELU_EACH = "prelu", "prelu_each"  # a slope per channel, per number
 
 FOLDS = frozenset({CONV, DEPTHWISE, DENSE, CONV_TRANSPOSE})
@@ -44,7 +39,16 @@ BINARY = frozenset({ADD, SUBTRACT, MULTIPLY, MAXIMUM, MINIMUM})
 JOINS = frozenset({CONCAT, STACK})
 """Kinds that put any number of tensors beside each other."""
 
-CLAMPS = FOLDS | {ADD, SUBTRACT, MULTIPLY, PLUS, TIMES, SCALE_SHIFT}
+CLAMPS = FOLDS | {
+    ADD,
+    SUBTRACT,
+    MULTIPLY,
+    PLUS,
+    TIMES,
+    SCALE_SHIFT,
+    MAX_POOL,
+    AVERAGE_POOL,
+}
 """Kinds that a ReLU fuses into."""
 
 WINDOWED = frozenset({CONV, DEPTHWISE, CONV_TRANSPOSE, MAX_POOL, AVERAGE_POOL})
@@ -54,7 +58,7 @@ ANY_SHAPE = (
     BINARY
     | JOINS
     | {PLUS, TIMES, SOFTMAX, RELU, RELU6, LOGISTIC, HARD_SWISH, TANH}
-    | {LEAKY_RELU, ELU, GELU, PRELU}
+    | {LEAKY_RELU, ELU, GELU, PRELU, EXP, LOG}
 )
 """Kinds that take a tensor as it is; what the others read has the family's shape."""
 

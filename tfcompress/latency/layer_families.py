@@ -41,6 +41,9 @@ FREE = frozenset(
 """Keras' own classes that cost nothing."""
 
 
+_ARITHMETIC = frozenset({"Add", "Divide", "Multiply", "Subtract", "TrueDivide"})
+
+
 def is_norm(layer: Any) -> bool:
     """Tell whether a layer is a BatchNorm over the last axis."""
     return isinstance(layer, keras.layers.BatchNormalization)
@@ -199,6 +202,16 @@ def rule_of(layer: Any) -> Rule | None:
 def is_free(layer: Any) -> bool:
     """Tell whether a layer costs nothing."""
     return is_keras(layer) and type(layer).__name__ in FREE
+
+
+def is_alone(layer: Any) -> bool:
+    """Tell whether a layer is nothing but an activation."""
+    return is_keras(layer) and type(layer).__name__ in ALONE
+
+
+def is_arithmetic(layer: Any) -> bool:
+    """Tell whether a layer adds or multiplies, perhaps a number."""
+    return is_keras(layer) and type(layer).__name__ in _ARITHMETIC
 
 
 def is_keras(layer: Any) -> bool:

@@ -25,9 +25,11 @@ _SLOPE = 0.1  # of a leaky ReLU: it costs the same whatever it is
 
 _PLAIN: dict[str, tuple[str, tuple[str, dict[str, Any]] | None]] = {
     families.ELU: ("ELU", None),
+    families.EXP: ("EXP", ("ExpOptions", {})),
     families.GELU: ("GELU", ("GeluOptions", {"approximate": False})),
     families.HARD_SWISH: ("HARD_SWISH", None),
     families.LEAKY_RELU: ("LEAKY_RELU", ("LeakyReluOptions", {"alpha": _SLOPE})),
+    families.LOG: ("LOG", None),
     families.LOGISTIC: ("LOGISTIC", None),
     families.RELU: ("RELU", None),
     families.RELU6: ("RELU6", None),

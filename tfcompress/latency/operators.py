@@ -3,7 +3,8 @@
 The converter and the runtime join what Keras has as separate layers.  The rules:
 
 1. A BatchNorm folds into the convolution or Dense layer before it, if that has no
-   activation of its own and nobody else reads its output.
+   activation of its own and nobody else reads its output. So does a number that is
+   added or multiplied, and the addition that a hard sigmoid begins with.
 2. A ReLU or ReLU6 after a convolution, a Dense layer, an Add or a BatchNorm that does
    not fold is clamped by that operator, if nobody else reads its output.
 3. Dropout, Flatten, Reshape and their like cost nothing.
@@ -20,14 +21,16 @@ import math
 from tfcompress import errors, graph
 from tfcompress.graph.reading import Call
 from tfcompress.latency import families
-from tfcompress.latency.activation_families import (
-    CLAMPING,
-    FUSED,
-    activation_kinds,
-)
+from tfcompress.latency.activation_families import FUSED, activation_kinds
 from tfcompress.latency.call_shapes import CallShape, Part, Width
 from tfcompress.latency.families import Family
-from tfcompress.latency.layer_families import is_free, is_norm, rule_of
+from tfcompress.latency.layer_families import (
+    is_alone,
+    is_arithmetic,
+    is_free,
+    is_norm,
+    rule_of,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -108,6 +111,7 @@ class _Finder:
         self._graph = layer_graph
         self._outputs = set(layer_graph.flat.output_tensors())
         self._taken: set[int] = set()
+        self._sunk: set[int] = set()  # calls whose first sum an operator took up
         self._uncovered: dict[str, str] = {}
         self._same: dict[
             int, int
@@ -141,6 +145,9 @@ class _Finder:
             return []
         clamps = bool(parts) and parts[-1][0].kind in families.CLAMPS
         own = [kind for kind in kinds if not (clamps and kind in FUSED)]
+        folds = bool(parts) and parts[-1][0].kind in families.FOLDS
+        if own[:1] == [families.PLUS] and (folds or call.index in self._sunk):
+            del own[0]
         made = self._wired(call, parts, self._activations(call, own), inputs)
         self._same[call.outputs[0]] = made[-1].output if made else inputs[0]
         if clamps and not kinds:
@@ -194,20 +201,21 @@ class _Finder:
         """Mark the calls that fuse into an operator: rules 1 and 2."""
         made = self._same[call.outputs[0]]
         after = self._only_reader(call)
-        if after is not None and last.kind in families.FOLDS and is_norm(after.layer):
-            self._taken.add(after.index)
-            self._same[after.outputs[0]] = made
+        folds = last.kind in families.FOLDS
+        while folds and after is not None and _is_folded(after):
+            self._take(after, made)
             after = self._only_reader(after)
-        if after is None or rule_of(after.layer) is None:
+        if after is None or not is_alone(after.layer):
             return
-        kinds = activation_kinds(after.layer)
-        if (
-            type(after.layer).__name__ in CLAMPING
-            and kinds
-            and set(kinds) <= set(FUSED)
-        ):
-            self._taken.add(after.index)
-            self._same[after.outputs[0]] = made
+        kinds = activation_kinds(after.layer) or ()
+        if kinds and set(kinds) <= set(FUSED):
+            self._take(after, made)
+        elif folds and kinds[:1] == (families.PLUS,):
+            self._sunk.add(after.index)
+
+    def _take(self, call: Call, made: int) -> None:
+        self._taken.add(call.index)
+        self._same[call.outputs[0]] = made
 
     def _only_reader(self, call: Call) -> Call | None:
         tensor = call.outputs[0]
@@ -238,3 +246,8 @@ class _Finder:
         """Return height and width of a tensor; (1, 1) for a vector."""
         *heights, width = (1, 1, *self._inner_shape(tensor)[:-1])
         return (math.prod(heights), width)
+
+
+def _is_folded(call: Call) -> bool:
+    """Tell whether a convolution before it takes it up: rule 1."""
+    return is_norm(call.layer) or (is_arithmetic(call.layer) and len(call.inputs) == 1)

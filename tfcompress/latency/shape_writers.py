@@ -107,15 +107,17 @@ def _resize(file: FileBuilder, family: Family, counts: Counts, sources: Sources)
 
 
 def _repeat(file: FileBuilder, family: Family, counts: Counts, sources: Sources) -> int:
-    """Tile the rows, then the columns."""
+    """Tile the rows, then the columns; nothing is done to repeat one once."""
     height, width, count = family.height, family.width, counts[0]
-    rows, columns = family.strides
-    x = reshaped(file, sources[0], (1, height, 1, width, count))
-    x = _moved(file, "TILE", x, (1, 1, rows, 1, 1), (1, height, rows, width, count))
+    (rows, columns), x = family.strides, sources[0]
+    if rows > 1:
+        x = reshaped(file, x, (1, height, 1, width, count))
+        x = _moved(file, "TILE", x, (1, 1, rows, 1, 1), (1, height, rows, width, count))
     height *= rows
-    x = reshaped(file, x, (1, height, width, 1, count))
-    tiled = (1, height, width, columns, count)
-    x = _moved(file, "TILE", x, (1, 1, 1, columns, 1), tiled)
+    if columns > 1:
+        x = reshaped(file, x, (1, height, width, 1, count))
+        tiled = (1, height, width, columns, count)
+        x = _moved(file, "TILE", x, (1, 1, 1, columns, 1), tiled)
     return reshaped(file, x, (1, height, width * columns, count))
 
 
