@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
 
 from tests import models
 from tests.quantize.nets import (
@@ -52,6 +53,8 @@ IMAGES = {
     "operators": lambda x: conv(x) * 0.5 - x / 3.0 + 1.0,
     "subtract": lambda x: layers.Subtract()([conv(x), x]),
     "maximum": lambda x: layers.Maximum()([conv(x), x]),
+    "average": lambda x: layers.Average()([conv(x), conv(x), x]),
+    "scaled_sum": lambda x: layers.ReLU()(CustomScaleLayer(0.2)([conv(x), conv(x)])),
     "average_pool": lambda x: layers.AveragePooling2D(2)(conv(x)),
     "max_pool": lambda x: conv(layers.MaxPooling2D(2)(conv(x))),
     "pad": lambda x: layers.Conv2D(3, 3)(layers.ZeroPadding2D(1)(conv(x))),
