@@ -78,7 +78,7 @@ SEQUENCES = {
         layers.GlobalAveragePooling1D()(layers.Conv1D(6, 3, 2, activation="relu")(x))
     ),
 }
-WORSE = {"average_pool": 35, "bilinear": 35, "hard_silu": 40, "prelu": 40}
+WORSE = {"hard_silu": 40, "prelu": 40}
 
 
 def _two_readers(x):
@@ -94,7 +94,7 @@ def _gate(x):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*IMAGES, *SEQUENCES])
 def test_an_operator_in_the_file_is_the_one_in_the_model(name):
-    """Integers only, at 45 dB and more (averages round otherwise: 35)."""
+    """Integers only, at 45 dB and more; two activations are approximations: 40."""
     build = IMAGES.get(name) or SEQUENCES[name]
     model = wired(build, (8, 8, 4) if name in IMAGES else (16, 4))
     qat_model, report = ranged(model)
