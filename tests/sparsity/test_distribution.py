@@ -15,8 +15,10 @@ def test_prunes_on_two_replicas():
     """
     found = run_script("tests.sparsity.distribute")
     shares = [0.2, 0.2, 0.62, 0.62, 0.78, 0.78, *[0.8] * 6]
-    for name, one in found.items():
+    for name, one in found["fitted"].items():
         assert (one["alive"], one["apart"], one["step"]) == (0, 0, 12), name
-        assert one["shares"] == ([0.62, 0.8, 0.8] if "steps" in name else shares), name
+        assert one["shares"] == shares, name
         assert one["zeros"] == pytest.approx(0.8)
         assert one["moved"] > 0.01
+    assert "steps_per_execution=5 with 2 replicas" in found["refused"]
+    assert "\n" not in found["refused"]

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 
 from tfcompress import data, files
 from tfcompress.quantize.activation_ranges import range_layers
@@ -102,7 +101,7 @@ def _set_ranges(
     identity = files.fingerprint(
         repr(sorted(config.to_dict().items())),
         str(dataset.fingerprint),
-        *(np.asarray(weight.value).tobytes() for weight in model.weights),
+        *(weight.numpy().tobytes() for weight in model.weights),
     )
     stored = files.read_json(path) if path is not None and path.exists() else {}
     if stored.get("identity") == identity:
@@ -111,7 +110,7 @@ def _set_ranges(
         return
     calibrate(model, _inputs(dataset, config))
     if path is not None:
-        ranges = [np.asarray(layer.ranges.value).tolist() for layer in layers]
+        ranges = [layer.ranges.numpy().tolist() for layer in layers]
         files.write_json(path, {"identity": identity, "ranges": ranges})
 
 

@@ -130,12 +130,19 @@ def attach(model: keras.Model) -> None:
 
 
 def check_ready(model: keras.Model) -> None:
-    """Refuse to train a model whose masks or schedule are lost.
+    """Refuse to train a model whose masks or schedule are or would be lost.
 
     Raises:
         ModelError: With the numbers and what to do.
     """
     state = state_of(model)
+    replicas = model.distribute_strategy.num_replicas_in_sync
+    if replicas > 1 and model.compiled and model.steps_per_execution > 1:
+        raise errors.ModelError(
+            "On several replicas masks are computed in steps of their own. Received: "
+            f"steps_per_execution={model.steps_per_execution} with {replicas} "
+            f"replicas and {model.name!r}. Compile it with steps_per_execution=1."
+        )
     check_masks(model)
     lost = getattr(state.schedule, "lost", "")
     if lost:
@@ -156,8 +163,8 @@ def check_masks(model: keras.Model) -> None:
     for kernel, variable, mask in zip(
         state.kernels, state.variables_pruned, state.masks, strict=True
     ):
-        masked = ~np.asarray(mask.value)
-        alive = int(np.count_nonzero(np.asarray(variable.value)[masked]))
+        masked = ~mask.numpy()
+        alive = int(np.count_nonzero(variable.numpy()[masked]))
         if alive:
             raise errors.ModelError(
                 "The zeros are gone: other weights were loaded over them. Received: "
@@ -171,7 +178,7 @@ def check_masks(model: keras.Model) -> None:
 def warn_if_short(state: SparsityState, steps: int) -> bool:
     """Warn if so many more steps do not reach the end of the schedule."""
     last = schedules.last_step(state.schedule)
-    done = int(state.step.value)
+    done = int(state.step.numpy())
     if last is None or done + steps > last:
         return False
     final = schedules.final_sparsity(state.schedule)

@@ -122,7 +122,7 @@ def keep_zeros(model: keras.Model) -> keras.Model:
     )
     state = state_of(held)
     for variable, mask in zip(state.variables_pruned, state.masks, strict=True):
-        mask.assign(np.asarray(variable.value) != 0)
+        mask.assign(variable.numpy() != 0)
     return held
 
 
@@ -228,7 +228,7 @@ def _with_zeros(model: keras.Model) -> tuple[tuple[Kernel, ...], dict[str, str]]
     skipped: dict[str, str] = {}
     for name, layer in selection.named_layers(model).items():
         for kernel in selection.kernels_of(name, layer):
-            value = np.asarray(selection.variable_of(layer, kernel).value)
+            value = selection.variable_of(layer, kernel).numpy()
             sparsity = 1 - np.count_nonzero(value) / value.size
             if 0 < sparsity < 1:
                 kernels.append(dataclasses.replace(kernel, sparsity=float(sparsity)))

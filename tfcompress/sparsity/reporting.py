@@ -114,13 +114,13 @@ def report(model: keras.Model) -> SparsityReport:
         ),
         skipped=dict(state.skipped),
         pattern=str(state.pattern),
-        step=int(state.step.value),
+        step=int(state.step.numpy()),
         last_step=schedules.last_step(state.schedule),
     )
 
 
 def _counted(kernel: Kernel, layers: Any, goal: float | None) -> KernelSparsity:
-    value = np.asarray(selection.variable_of(layers[kernel.layer], kernel).value)
+    value = selection.variable_of(layers[kernel.layer], kernel).numpy()
     return KernelSparsity(
         layer=kernel.layer,
         variable=kernel.variable,

@@ -65,11 +65,11 @@ class PruningSummary(keras.callbacks.Callback):
 
     def _measure(self, epoch: int) -> dict[str, Any]:
         state = pruned_model.state_of(self.model)
-        step = int(state.step.value)
+        step = int(state.step.numpy())
         pairs = list(zip(state.kernels, state.variables_pruned, strict=True))
         zeros = {
             f"{kernel.layer}/{kernel.variable}": kernel.size
-            - int(np.count_nonzero(np.asarray(variable.value)))
+            - int(np.count_nonzero(variable.numpy()))
             for kernel, variable in pairs
         }
         sizes = [kernel.size for kernel, _ in pairs]
