@@ -8,6 +8,8 @@ import sys
 import zipfile
 
 import keras
+import numpy as np
+import pytest
 
 OP_MODELS = pathlib.Path(__file__).parents[1] / "device" / "op_models.zip"
 
@@ -18,6 +20,7 @@ def test_a_keras_file_as_json(tfcompress, model_file):
     assert answer.code == 0
     record = answer.record
     assert record["name"] == "conv_bn_net"
+    assert record["outputs"] == {"predictions": [None, 5]}
     groups = {tuple(g["layers"]): g["size"] for g in record["groups"]}
     assert groups[("conv0",)] == 16
     assert {24} == {size for layers, size in groups.items() if "res_conv" in layers}
@@ -95,6 +98,38 @@ def test_a_shape_that_is_none_is_wrong_usage(tfcompress, model_file):
 
     assert answer.code == 2
     assert "224,224,3" in answer.err
+
+
+@pytest.mark.parametrize("first", [("image=12,12,3", "3"), ("3", "image=12,12,3")])
+def test_shapes_are_named_or_there_is_one(tfcompress, model_file, first):
+    shapes = [word for shape in first for word in ("--input-shape", shape)]
+    answer = tfcompress("inspect", model_file, *shapes)
+
+    assert answer.code == 2
+    assert "Name the inputs" in answer.err
+
+
+def test_a_file_of_another_kind_is_told_by_its_content(refused, tflite_file, tmp_path):
+    """Renaming would not make a model of it."""
+    arrays = tmp_path / "data.npz"
+    np.savez(arrays, x=np.zeros(2))
+    assert "not a Keras model" in refused("inspect", arrays)
+    output = ("-o", tmp_path / "s.keras", "--macs", "0.5")
+    assert "This is a .tflite file" in refused("prune", tflite_file, *output)
+    assert "This is a folder" in refused("prune", tmp_path, *output)
+
+
+def test_a_damaged_model_is_one_line(refused, model_file, tmp_path):
+    """Its directory is whole, its weights are not."""
+    content = bytearray(model_file.read_bytes())
+    start = content.find(b"model.weights.h5") + 200
+    content[start : start + 400] = bytes(400)
+    path = tmp_path / "damaged.keras"
+    path.write_bytes(content)
+
+    assert "damaged" in refused(
+        "prune", path, "-o", tmp_path / "s.keras", "--macs", 0.5
+    )
 
 
 def test_a_missing_file(refused, tmp_path):

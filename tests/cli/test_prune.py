@@ -82,6 +82,15 @@ def test_a_plan_of_another_model_is_refused(
     assert "conv_bn_net" in message
 
 
+def test_a_file_that_is_no_plan_is_named(tfcompress, refused, model_file, tmp_path):
+    """The record lies beside the plan and is easily taken for it."""
+    tfcompress("prune", model_file, "-o", tmp_path / "a.keras", "--macs", "0.5")
+    record = tmp_path / "a.json"
+
+    arguments = ["-o", tmp_path / "b.keras", "--plan", record]
+    assert f"The file is {record}" in refused("prune", model_file, *arguments)
+
+
 def test_a_budget_that_cannot_be_met_is_a_failed_check(refused, model_file, tmp_path):
     message = refused(
         "prune", model_file, "-o", tmp_path / "s.keras", "--macs", "0.01", code=3
@@ -157,6 +166,14 @@ def test_an_output_of_another_kind(refused, model_file, tmp_path):
     message = refused("prune", model_file, "-o", tmp_path / "s.h5", "--macs", "0.6")
 
     assert "s.keras" in message
+
+
+def test_an_image_size_has_no_name(tfcompress, model_file, tmp_path):
+    arguments = ["-o", tmp_path / "s.keras", "--data", DATA, "--image-size", "a=12,12"]
+    answer = tfcompress("prune", model_file, *arguments)
+
+    assert answer.code == 2
+    assert "'a=12,12' is not like 224,224" in answer.err
 
 
 def test_a_data_option_without_data_is_wrong_usage(tfcompress, model_file, tmp_path):

@@ -229,6 +229,13 @@ def test_functions_that_fail_are_named(module):
         data.load("source_broken:make")
 
 
+def test_a_preprocessing_function_that_fails_is_named(module):
+    module("def half(): pass\ndef make(): return (X, Y), (X, Y)", "source_halving")
+    dataset = data.load("source_halving:make", preprocess="source_halving:half")
+    with pytest.raises(errors.DataError, match="source_halving:half raised TypeError"):
+        dataset.train(4)
+
+
 @pytest.mark.parametrize("name", ["nowhere:f", "json:nothing", "json", ""])
 def test_a_name_that_names_nothing_says_how_to_give_one(name):
     with pytest.raises(errors.ConfigError, match=r"package\.module:function"):

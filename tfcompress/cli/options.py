@@ -29,9 +29,16 @@ DATA_SETTINGS = (
 
 
 class ShapeType(click.ParamType):  # type: ignore[type-arg] # generic in new stubs only
-    """Integers with commas, such as ``224,224,3``; with ``name=`` before, a pair."""
+    """Integers with commas, such as ``224,224,3``; with ``name=`` before, a pair.
+
+    Args:
+        named: Whether there may be a name.
+    """
 
     name = "shape"
+
+    def __init__(self, *, named: bool = True) -> None:
+        self._named = named
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -39,11 +46,12 @@ class ShapeType(click.ParamType):  # type: ignore[type-arg] # generic in new stu
         """Return a tuple of integers, or (name, tuple)."""
         if not isinstance(value, str):
             return value
-        name, _, numbers = value.rpartition("=")
+        name, _, numbers = value.rpartition("=") if self._named else ("", "", value)
         try:
             shape = tuple(int(part) for part in numbers.replace("x", ",").split(","))
         except ValueError:
-            self.fail(f"{value!r} is not like 224,224,3 or image=224,224,3", param, ctx)
+            like = "224,224,3 or image=224,224,3" if self._named else "224,224"
+            self.fail(f"{value!r} is not like {like}", param, ctx)
         if min(shape) < 1:
             self.fail(f"{value!r} has a size below 1", param, ctx)
         return (name, shape) if name else shape
@@ -141,7 +149,7 @@ def data_options(*, required: bool) -> Callable[[F], F]:
         ),
         click.option(
             "--image-size",
-            type=ShapeType(),
+            type=ShapeType(named=False),
             metavar="H,W",
             help="Resize images to this.  [default: as they are]",
         ),
@@ -211,7 +219,8 @@ def shape_setting(shapes: tuple[Any, ...]) -> Any:
     """
     if not shapes:
         return None
-    if isinstance(shapes[0][0], str):
+    named = [isinstance(shape[0], str) for shape in shapes]
+    if all(named):
         return {name: list(shape) for name, shape in shapes}
     if len(shapes) > 1:
         raise click.UsageError("Name the inputs: --input-shape image=224,224,3 ...")

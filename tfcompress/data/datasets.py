@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfcompress import config, files
+from tfcompress import config, errors, files
 from tfcompress.data import arrays, class_weights, label_tasks, sampling
 from tfcompress.data.augmentation import Augmentation
 from tfcompress.data.preprocessing import Preprocessing
@@ -240,7 +240,22 @@ class Dataset:
                 rest = [class_weights.sample_weights(weights, y, given, ignore)]
             return index, (x, y, *rest)
 
-        return stream.map(finish, num_parallel_calls=tf.data.AUTOTUNE)
+        try:
+            return stream.map(finish, num_parallel_calls=tf.data.AUTOTUNE)
+        except Exception as error:
+            if self.preprocessing.function is None:
+                raise
+            raise _failed(self.preprocessing.function, error) from error
+
+
+def _failed(function: str, error: Exception) -> errors.DataError:
+    """Say which function of the user's failed; TensorFlow adds lines before."""
+    said = (str(error).strip().splitlines() or ["no message"])[-1].strip()
+    return errors.DataError(
+        f"The preprocessing function failed. Received: --preprocess {function} raised "
+        f"{type(error).__name__}: {said}. It takes a batch of inputs and returns it; "
+        "`--debug` shows where it failed."
+    )
 
 
 def _sample(part: Split, count: int, seed: int) -> Split:

@@ -180,10 +180,6 @@ def _check_archive(path: pathlib.Path) -> None:
             f"The .keras file is truncated. Received: {path} with "
             f"{path.stat().st_size} bytes and no end. Copy or save it again."
         )
-    if path.suffix != ".keras":
-        raise errors.ModelError(
-            f"A Keras 3 archive must be named .keras. Received: {path}. Rename it."
-        )
     with zipfile.ZipFile(path) as archive:
         names = set(archive.namelist())
     missing = {"config.json", "metadata.json"} - names
@@ -191,6 +187,10 @@ def _check_archive(path: pathlib.Path) -> None:
         raise errors.ModelError(
             f"This zip file is not a Keras model. Received: {path} without "
             f"{sorted(missing)[0]}. Save the model with `model.save('model.keras')`."
+        )
+    if path.suffix != ".keras":
+        raise errors.ModelError(
+            f"A Keras 3 archive must be named .keras. Received: {path}. Rename it."
         )
 
 

@@ -142,7 +142,11 @@ class PruningPlan:
             DataError: If the file cannot be read.
             PlanError: If it is not a plan.
         """
-        return cls.from_dict(files.read_json(path))
+        content = files.read_json(path)
+        try:
+            return cls.from_dict(content)
+        except errors.PlanError as error:
+            raise errors.PlanError(f"{error} The file is {os.fspath(path)}.") from error
 
 
 def _check_indices(name: str, keep: IntArray, size: int) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
+
 from tfcompress import graph
 from tfcompress.pipeline.sources import ModelSource
 
@@ -20,7 +22,10 @@ def describe_model(source: ModelSource) -> dict[str, Any]:
     return {
         "name": model.name,
         "inputs": {t.name: list(t.shape) for t in model.inputs},
-        "outputs": {t.name: list(t.shape) for t in model.outputs},
+        "outputs": {
+            name: list(tensor.shape)
+            for name, tensor in zip(_output_names(model), model.outputs, strict=True)
+        },
         "cost": {
             "macs": int(cost.macs),
             "params": int(cost.params),
@@ -41,3 +46,9 @@ def describe_model(source: ModelSource) -> dict[str, Any]:
         ],
         "pinned": dict(traced.pinned),
     }
+
+
+def _output_names(model: keras.Model) -> list[str]:
+    """Return the names that labels and files have for the outputs."""
+    names = graph.output_names(model)
+    return names or [tensor.name for tensor in model.outputs]  # a Sequential has none
