@@ -79,4 +79,5 @@ class QuantizedHardSigmoid(_Rounded):
 
     def step(self) -> Any:
         """Return the distance of neighbours on the grid of the result, as a tensor."""
-        return activation_ranges.step_of(*map(tf.constant, UNIT[self.bits]), self.bits)
+        low, high = UNIT[self.bits]
+        return activation_ranges.step_of(tf.constant(low), tf.constant(high), self.bits)
