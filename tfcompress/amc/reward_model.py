@@ -20,13 +20,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tfcompress.amc.plan_kinds import Widths
 
-Array = npt.NDArray[np.float64]
+Array = npt.NDArray[Any]
 
 MOST = 600  # plans of a fit, the best ones: its time grows with their cube
 _LENGTHS = (1.0, 1.5, 2.0, 3.0, 4.0)  # of the smooth part, in e-folds of a fraction
@@ -138,7 +139,8 @@ def _covariance(a: Array, b: Array, length: float) -> Array:
     squares = np.sum(a**2, axis=1)[:, None] + np.sum(b**2, axis=1) - 2 * a @ b.T
     smooth = np.exp(-0.5 * np.maximum(squares, 0.0) / length**2)
     linear = 1.0 + a @ b.T / a.shape[1]
-    return (1.0 - _LINEAR) * smooth + _LINEAR * linear
+    covariance: Array = (1.0 - _LINEAR) * smooth + _LINEAR * linear
+    return covariance
 
 
 def expected_improvement(mean: Array, deviation: Array, *, best: float) -> Array:
@@ -156,4 +158,5 @@ def expected_improvement(mean: Array, deviation: Array, *, best: float) -> Array
     z = (mean - best) / deviation
     density = np.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)
     below = np.array([0.5 * math.erfc(-value / math.sqrt(2)) for value in z.tolist()])
-    return np.maximum(deviation * (z * below + density), 0.0)
+    gain: Array = np.maximum(deviation * (z * below + density), 0.0)
+    return gain

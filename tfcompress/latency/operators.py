@@ -244,8 +244,8 @@ class _Finder:
 
     def _size(self, tensor: int) -> tuple[int, int]:
         """Return height and width of a tensor; (1, 1) for a vector."""
-        sizes: tuple[int, ...] = (1, 1, *self._inner_shape(tensor)[:-1])
-        return math.prod(sizes[:-1]), sizes[-1]
+        inner = [1, 1, *self._inner_shape(tensor)[:-1]]
+        return (math.prod(inner[:-1]), inner[-1])
 
 
 def _is_folded(call: Call) -> bool:
