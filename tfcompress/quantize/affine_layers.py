@@ -88,7 +88,7 @@ def _numbers(tensor: Any) -> Array:
     return np.asarray(keras.ops.convert_to_numpy(tensor), np.float64)
 
 
-QUANTIZED: dict[type, Any] = {
+QUANTIZED: dict[type | str, Any] = {
     keras.layers.Rescaling: QuantizedRescaling,
     keras.layers.Normalization: QuantizedNormalization,
 }

@@ -55,7 +55,7 @@ def _precision(
 ) -> tuple[Mapping[str, str], quantize.MixedPrecision | None]:
     """Return the precision map: the given one, or one that `max_drop` asks for."""
     config: ConvertConfig = context.config
-    if config.max_drop is not None:
+    if config.max_drop is not None and config.recipe is not None:  # it needs one
         chosen = precision_choice.choose(
             context,
             model,
