@@ -140,7 +140,7 @@ def test_stages_as_tables_of_their_kind_keep_the_order_of_the_file():
         ),
         ({"model": MODEL, "prune": {"macs": "half"}}, "must be float"),
         ({"model": MODEL, "prune": {"macs": 0.5, "criterion": "l3"}}, "one of"),
-        ({"model": MODEL, "prune": {}}, "macs=None"),
+        ({"model": MODEL, "prune": {}}, "how much stays"),
         ({"model": MODEL, "convert": {"recipe": "int4"}}, "recipe"),
         ({"model": MODEL, "benchmark": {}}, "Put a `convert` stage before it"),
         ({"model": MODEL, "convert": {"recipe": "int8"}}, "needs data"),
