@@ -189,12 +189,12 @@ def _slimming_rows(record: dict[str, Any]) -> Rows:
 
 
 def _rival_rows(record: dict[str, Any]) -> Rows:
-    """Ratios by what is compared, each by two clocks."""
+    """Ours by what it is compared with, each by two clocks."""
     for network, found in record["networks"].items():
         for label, clocks in found["ratios"].items():
             for clock, name in (("wall", ""), ("cpu", ", CPU time")):
                 row = clocks[clock]
-                if "bound" in row:
+                if "bound" in row and not label.startswith("tfmot"):
                     yield f"{network}: {label}{name}", row["ratio"], row["bound"]
 
 

@@ -37,7 +37,7 @@ def detection() -> keras.Model:
         layers.Reshape((-1, 6), name=f"{name}_boxes")(
             layers.Conv2D(12, 1, name=f"{name}_head")(source)
         )
-        for name, source in (("fine", x), ("coarse", coarse))
+        for name, source in (("coarse", coarse), ("fine", x))
     ]
     x = layers.Concatenate(axis=1, name="all_boxes")(boxes)
     return keras.Model(image, layers.Activation("sigmoid", name="scores")(x))

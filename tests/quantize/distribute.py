@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import sys
 
@@ -19,19 +21,23 @@ from tfcompress.quantize.activation_ranges import range_layers
 def main() -> None:
     strategy = two_replicas()
     x, y = blob_arrays(320)
+    kinds = {
+        "fit": {},
+        "accelerated": {"accelerate": True},
+        "per tensor": {"per_channel": False},
+    }
     found = {
-        name: trained(strategy, x, y, **settings)
-        for name, settings in {
-            "fit": {},
-            "accelerated": {"accelerate": True},
-            "per tensor": {"per_channel": False},
-        }.items()
+        name: {
+            "two": trained(strategy.scope, x, y, **settings),
+            "one": trained(contextlib.nullcontext, x, y, **settings),
+        }
+        for name, settings in kinds.items()
     }
     sys.stdout.write(json.dumps(found))
 
 
-def trained(strategy, x, y, *, accelerate=False, **settings):
-    with strategy.scope():
+def trained(scope, x, y, *, accelerate=False, **settings):
+    with scope():
         qat_model, _ = quantize.quantize_aware(depthwise_net(), **settings)
         fitted = training.accelerate(qat_model) if accelerate else qat_model
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -57,8 +63,12 @@ def trained(strategy, x, y, *, accelerate=False, **settings):
 
 def copies_apart(variables):
     """Return the largest difference of the replicas' copies of variables."""
-    pairs = [variable.value.values for variable in variables]
-    return max(float(np.abs(one.numpy() - two.numpy()).max()) for one, two in pairs)
+    copies = [getattr(variable.value, "values", ()) for variable in variables]
+    return max(
+        float(np.abs(one.numpy() - other.numpy()).max())
+        for found in copies
+        for one, other in itertools.pairwise(found or variables[:1] * 2)
+    )
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ def _check(model: keras.Model, arrays: Sequence[Any], tensors: Sequence[Any]) ->
     )
     if not fits:
         raise errors.DataError(
-            f"The data do not fit the model's inputs. Received: {len(given)} arrays of "
-            f"shape {', '.join(map(str, given))}; {model.name!r} takes "
+            "The data do not fit the model's inputs. Received: examples of shape "
+            f"{', '.join(map(str, given))}; model {model.name!r} takes "
             f"{', '.join(map(str, wanted))}. Pass batches, preprocessed as in training."
         )

@@ -67,7 +67,9 @@ def _conv(call: CallShape) -> list[Part] | None:
     if window is None:
         return None
     if call.layer.groups > 1 and np.size(call.reads[0]) == call.layer.groups:
-        return [(call.family(families.DEPTHWISE, **window), call.makes, call.makes)]
+        multiplier = call.layer.filters // call.layer.groups
+        family = call.family(families.DEPTHWISE, **window, groups=multiplier)
+        return [(family, call.makes, call.makes)]
     family = call.family(families.CONV, **window, groups=call.layer.groups)
     return [(family, call.reads[0], call.makes)]
 

@@ -22,13 +22,15 @@ def own_copies() -> Iterator[None]:
     """Give variables made in the block a copy that each replica assigns alone.
 
     Trained ones are left alone: optimizers keep these equal. Outside of the step a
-    value is what the variable's ``aggregation`` says: the copies' mean, or the first.
+    value is what the variable's ``aggregation`` says; if nothing, the copies' mean.
     Without a strategy nothing is different.
     """
 
     def made(make: Callable[..., Any], **settings: Any) -> Any:
         if not settings.get("trainable", True):
             settings["synchronization"] = tf.VariableSynchronization.ON_READ
+            if settings.get("aggregation") in (None, tf.VariableAggregation.NONE):
+                settings["aggregation"] = tf.VariableAggregation.MEAN
         return make(**settings)
 
     with tf.variable_creator_scope(made):
