@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
@@ -192,6 +193,23 @@ def test_a_written_network_gives_the_models_shapes(build, recipe):
         (output,) = interpreter.get_output_details()
         assert tuple(output["shape"]) == (1, *model.output_shape[1:])
         assert inspect(content).macs == graph.cost(layer_graph, plan).macs
+
+
+def test_a_group_for_each_channel_may_make_several():
+    """A depthwise convolution whose channels make two each, in Conv2D's clothes."""
+    x = image = keras.Input((6, 6, 3))
+    x = keras.layers.Conv2D(4, 1)(x)
+    x = keras.layers.Conv2D(8, 3, groups=4)(x)
+    layer_graph = graph.trace(keras.Model(image, x))
+
+    content = write_network(layer_graph, find_operators(layer_graph))
+
+    interpreter = Interpreter(model_content=content, num_threads=1)
+    interpreter.allocate_tensors()
+    interpreter.invoke()
+    (output,) = interpreter.get_output_details()
+    assert tuple(output["shape"]) == (1, 4, 4, 8)
+    assert inspect(content).macs == graph.cost(layer_graph).macs
 
 
 @settings(max_examples=25, deadline=None)

@@ -255,4 +255,6 @@ def test_a_written_network_has_the_converted_ones_operators(model, recipe):
         [(o.name, o.output_shape, o.input_types[:2]) for o in inspection.operators]
         for inspection in (written, converted.inspection)
     )
+    if model is nets.detection:  # its heads may run in any order
+        found, wanted = sorted(found), sorted(wanted)
     assert found == wanted

@@ -69,7 +69,7 @@ def _conv(call: CallShape) -> list[Part] | None:
     if call.layer.groups > 1 and np.size(call.reads[0]) == call.layer.groups:
         multiplier = call.layer.filters // call.layer.groups
         family = call.family(families.DEPTHWISE, **window, groups=multiplier)
-        return [(family, call.makes, call.makes)]
+        return [(family, call.reads[0], call.makes)]
     family = call.family(families.CONV, **window, groups=call.layer.groups)
     return [(family, call.reads[0], call.makes)]
 
