@@ -189,14 +189,22 @@ def _slimming_rows(record: dict[str, Any]) -> Rows:
 
 
 def _rival_rows(record: dict[str, Any]) -> Rows:
-    """Ours by what it is compared with, each by two clocks."""
+    """Ours by what it is compared with; between processes by CPU time alone."""
     for network, found in record["networks"].items():
-        for label, clocks in found["ratios"].items():
-            for clock, name in (("wall", ""), ("cpu", ", CPU time")):
-                row = clocks[clock]
-                if "bound" in row and not label.startswith("tfmot"):
-                    yield f"{network}: {label}{name}", row["ratio"], row["bound"]
+        for label, (title, clocks) in RIVALS.items():
+            for clock in clocks if label in found["ratios"] else ():
+                row = found["ratios"][label][clock]
+                suffix = ", CPU time" if clock == "cpu" else ""
+                yield f"{network}: {title}{suffix}", row["ratio"], row["bound"]
 
+
+RIVALS = {
+    "pruning to plain": ("pruning step / without", ("wall", "cpu")),
+    "pruning to tfmot": ("pruning step / TFMOT's", ("wall", "cpu")),
+    "ours to our plain step": ("QAT step / without", ("wall", "cpu")),
+    "ours to tfmot": ("QAT step / TFMOT's", ("cpu",)),
+    "ours frozen to tfmot": ("QAT step, all frozen / TFMOT's", ("cpu",)),
+}
 
 SPEED: dict[str, Callable[[dict[str, Any]], Rows]] = {
     "graph_speed": _graph_rows,
