@@ -10,6 +10,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import pytest
 
+from tests.fakes.adb_server import ABSENT, ADB, AdbServer
+
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 
 
@@ -38,3 +40,12 @@ def golden(request):
         assert text == path.read_text("utf-8")
 
     return compare
+
+
+@pytest.fixture(scope="module")
+def adb_server():
+    """Start an adb server on a port of its own."""
+    if ADB is None:
+        pytest.skip(ABSENT)
+    with AdbServer() as server:
+        yield server

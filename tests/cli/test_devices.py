@@ -5,16 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.fakes.adb_faults import Faults
-from tests.fakes.adb_server import ABSENT, ADB, AdbServer
 from tests.fakes.adbd import FakeDevice
-
-
-@pytest.fixture(scope="module")
-def adb_server():
-    if ADB is None:
-        pytest.skip(ABSENT)
-    with AdbServer() as server:
-        yield server
 
 
 @pytest.fixture(autouse=True)

@@ -10,21 +10,12 @@ import pytest
 
 from android_bench import choosing
 from android_bench.transport import AdbDevice
-from tests.fakes.adb_server import ABSENT, ADB, AdbServer
 from tests.fakes.adbd import FakeDevice
 from tests.fakes.leftovers import wait_until_gone
 from tfcompress import graph, latency
 from tfcompress.latency import points
 
 layers = keras.layers
-
-
-@pytest.fixture(scope="module")
-def adb_server():
-    if ADB is None:
-        pytest.skip(ABSENT)
-    with AdbServer() as server:
-        yield server
 
 
 @pytest.fixture(autouse=True)

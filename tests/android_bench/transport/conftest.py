@@ -12,20 +12,10 @@ import pytest
 
 from android_bench.transport import AdbTransport, LocalTransport
 from tests.fakes.adb_faults import Faults
-from tests.fakes.adb_server import ABSENT, ADB, AdbServer
 from tests.fakes.adbd import FakeDevice
 
 SERIAL = os.environ.get("TFCOMPRESS_TEST_SERIAL")
 FOLDER = os.environ.get("TFCOMPRESS_TEST_FOLDER", "/data/local/tmp/tfcompress-test")
-
-
-@pytest.fixture(scope="module")
-def adb_server():
-    """Start an adb server on a port of its own."""
-    if ADB is None:
-        pytest.skip(ABSENT)
-    with AdbServer() as server:
-        yield server
 
 
 @pytest.fixture
