@@ -297,9 +297,8 @@ class Bench:
             print("The settings have changed: measuring everything again.", flush=True)
         cost = graph.cost(self.model)
         name = self.study.name
-        folder = " --cifar10 FOLDER" if reference_nets.NETWORKS[name].cifar else ""
         return {
-            "command": f"python -m benchmarks.amc {name}{folder}",
+            "command": reference_nets.command("amc", name),
             "environment": environment(),
             "settings": self.study.settings(),
             "dataset": self.dataset.name,

@@ -53,7 +53,7 @@ class Bench:
         self.task = data.Task.for_model(self.model, self.dataset)
         self.parts = baselines.Parts(
             options.results / f"quantization_{options.part}.json",
-            command=_command(options.part),
+            command=reference_nets.command("quantization", options.part),
         )
         self.parts.record.setdefault("dataset", self.dataset.name)
         self.float_file = tflite.convert(self.model).content
@@ -256,11 +256,6 @@ TRAINED: dict[str, Callable[[Bench, TrainConfig], Content]] = {
     "qat_per_tensor": lambda bench, config: bench.aware(config, per_channel=False),
     "qat_w4": lambda bench, config: bench.aware(config, recipe="int8_w4"),
 }
-
-
-def _command(part: str) -> str:
-    folder = " --cifar10 FOLDER" if reference_nets.NETWORKS[part].cifar else ""
-    return f"python -m benchmarks.quantization {part}{folder}"
 
 
 def _p50(path: pathlib.Path) -> float:

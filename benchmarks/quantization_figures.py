@@ -98,7 +98,17 @@ def _short(name: str) -> str:
 
 def accuracy(parts: list[dict[str, Any]]) -> str:
     """Write the files' mean test accuracy in percent, with its spread over seeds."""
-    values = [100 * part["file_accuracy"]["test"] for part in parts]
+    return percent([part["file_accuracy"]["test"] for part in parts])
+
+
+def percent(fractions: list[float]) -> str:
+    """Write the mean of fractions in percent, with the deviation of several.
+
+    Example:
+        >>> percent([0.9]), percent([0.9, 0.92])
+        ('90.00', '91.00 ± 1.41')
+    """
+    values = [100 * fraction for fraction in fractions]
     mean = f"{statistics.mean(values):.2f}"
     return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):.2f}"
 

@@ -113,6 +113,12 @@ def dataset_of(name: str, folder: str | None = None) -> data.Dataset:
     return cifar10.load(folder) if NETWORKS[name].cifar else data.load("fashion-mnist")
 
 
+def command(study: str, name: str) -> str:
+    """Return how a study of a network is started."""
+    folder = " --cifar10 FOLDER" if NETWORKS[name].cifar else ""
+    return f"python -m benchmarks.{study} {name}{folder}"
+
+
 def load(name: str) -> keras.Model:
     """Load a trained network."""
     return graph.load_model(MODELS / f"{name}.keras")

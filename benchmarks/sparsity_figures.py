@@ -5,11 +5,8 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
-TITLES = {
-    "fashion_mnist": "5 convolutions, Fashion-MNIST",
-    "resnet_20": "ResNet-20, CIFAR-10 (JPEG re-encoded)",
-    "mobilenet_v2": "MobileNet v2 0.35, CIFAR-10 (JPEG re-encoded)",
-}
+from benchmarks.quantization_figures import TITLES, percent
+
 ARMS = {"none": "not pruned", "ours": "ours", "tfmot": "TFMOT"}
 
 
@@ -31,13 +28,11 @@ def table(record: dict[str, Any]) -> str:
             size = statistics.mean(cell["gzip_bytes"] for cell in cells)
             zeros = f"{sparsity:.0%}" if sparsity else ""
             lines.append(
-                f"| {TITLES[name]} | {zeros} | {ARMS[arm]} | {_accuracy(cells)} | "
+                f"| {TITLES[name]} | {zeros} | {ARMS[arm]} | {_tests(cells)} | "
                 f"{size / 1e3:.1f} kB |"
             )
     return "\n".join(lines)
 
 
-def _accuracy(cells: list[dict[str, Any]]) -> str:
-    tests = [100 * cell["test"] for cell in cells]
-    mean = f"{statistics.mean(tests):.2f}"
-    return mean if len(tests) == 1 else f"{mean} ± {statistics.stdev(tests):.2f}"
+def _tests(cells: list[dict[str, Any]]) -> str:
+    return percent([cell["test"] for cell in cells])

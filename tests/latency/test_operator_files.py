@@ -108,30 +108,31 @@ def test_every_kind_has_a_file_that_is_tried():
     assert {case[0].kind for case in KINDS} == set(operator_files._WRITERS)
 
 
+def computed(family, image):
+    """Return what the file of a family that keeps the width makes of an image."""
+    counts = (image.shape[-1], image.shape[-1])
+    interpreter = Interpreter(model_content=write_operator(family, counts))
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)
+    interpreter.invoke()
+    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+
+
 @pytest.mark.parametrize("factors", [(2, 2), (1, 3)])
 def test_repeated_pixels_are_what_keras_repeats(factors):
     """Tiling in the right order: the numbers themselves."""
     repeat = Family(kind="repeat", height=2, width=3, strides=factors)
-    interpreter = Interpreter(model_content=write_operator(repeat, (4, 4)))
-    interpreter.allocate_tensors()
     image = np.arange(24, dtype=np.float32).reshape(1, 2, 3, 4)
-    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)
-    interpreter.invoke()
-    found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
     np.testing.assert_array_equal(
-        found, image.repeat(factors[0], axis=1).repeat(factors[1], axis=2)
+        computed(repeat, image),
+        image.repeat(factors[0], axis=1).repeat(factors[1], axis=2),
     )
 
 
 def test_a_shuffle_deals_the_channels_out():
     """As `zoo.ChannelShuffle` does."""
-    shuffle = Family(kind="shuffle", groups=2)
-    interpreter = Interpreter(model_content=write_operator(shuffle, (6, 6)))
-    interpreter.allocate_tensors()
     image = np.arange(6, dtype=np.float32).reshape(1, 1, 1, 6)
-    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)
-    interpreter.invoke()
-    found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    found = computed(Family(kind="shuffle", groups=2), image)
     assert found.ravel().tolist() == [0, 3, 1, 4, 2, 5]
 
 

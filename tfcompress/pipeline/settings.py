@@ -8,6 +8,7 @@ from typing import Any, Literal
 from tfcompress import amc, channels, errors, quantize
 from tfcompress.config import Config, require
 from tfcompress.quantize.precision import levels_above
+from tfcompress.tflite.recipes import RECIPES
 from tfcompress.training import TrainConfig
 
 _ALIASES = {"l1": "l1_norm", "l2": "l2_norm"}
@@ -229,8 +230,8 @@ class ConvertConfig(Config):
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        recipes = ("float32", "float16", "dynamic_int8", "int8", "int16x8", None)
-        require(self.recipe in recipes, "recipe", self.recipe, f"one of {recipes[:-1]}")
+        known = self.recipe is None or self.recipe in RECIPES
+        require(known, "recipe", self.recipe, f"one of {RECIPES}")
         require(
             self.inputs in ("float", "int8"), "inputs", self.inputs, "float or int8"
         )
