@@ -10,10 +10,11 @@ train do it for the same steps with the same batches, augmentation, learning rat
 momentum and weight decay (`tfmot_baselines.finetuning`); "fine-tuned" is the float
 network after such a training, so that what the steps alone give is seen.  Every file is
 converted, run on the whole test part, and timed in turns with the float file, because a
-shared machine speeds up and slows down.  Nothing was chosen by the test part.
+shared machine speeds up and slows down.  A file of our QAT is also compared with the
+trained Keras model: equal answers, and signal to noise.  Nothing was chosen by the test
+part.
 
-The step of training is measured apart: the four kinds of step take turns on the same
-batches, with the same optimizer and no metrics.
+What a step of training costs is measured by `benchmarks.quantize_speed`.
 
 A part that is in ``benchmarks/results/quantization_NAME.json``, same settings, is
 not measured again: the same command goes on where a killed one stopped.
@@ -31,15 +32,12 @@ from typing import Any
 import keras
 
 import android_bench
-from benchmarks import quantization_figures, reference_nets, timing
+from benchmarks import quantization_figures, reference_nets
 from benchmarks import tfmot_baselines as baselines
-from tfcompress import data, graph, interop, quantize, tflite, training
-from tfcompress.interop import annotating, legacy_training
-from tfcompress.training import TrainConfig, schedules, updates
+from tfcompress import data, graph, quantize, tflite, training
+from tfcompress.training import TrainConfig
 
 NETWORKS = tuple(reference_nets.NETWORKS)
-STEPS = 20  # of one measured fit
-ROUNDS = 9
 LATENCY_ROUNDS = 3
 
 
@@ -59,7 +57,7 @@ class Bench:
         self.float_file = tflite.convert(self.model).content
 
     def run(self) -> None:
-        """Measure every arm that is missing, then the steps."""
+        """Measure every arm that is missing."""
         name = self.options.part
         for key, arm in UNTRAINED.items():
             self._arm(key, {}, lambda arm=arm: arm(self))
@@ -71,12 +69,6 @@ class Bench:
                     {"training": config.to_dict()},
                     lambda arm=arm, config=config: arm(self, config),
                 )
-        if not self.options.no_steps:
-            self.parts.measure(
-                "steps",
-                {"steps": STEPS, "rounds": self.options.rounds},
-                lambda: {"ratios": self.step_times()},
-            )
 
     def _arm(
         self,
@@ -124,9 +116,14 @@ class Bench:
         result = quantize.train_quantized(
             self.model, self.dataset, config=whole, task=self.task
         )
-        content = tflite.convert(result.model).content
-        return content, {
+        made = tflite.convert(result.model)
+        parity = tflite.check_parity(
+            result.model, made, data=self.dataset, task=self.task
+        )
+        return made.content, {
             "accuracy": self._accuracy(result.model),
+            "agreement": parity.agreement,
+            "snr_db": round(parity.snr_db, 1),
             "seconds": round(result.training.seconds, 1),
             "outside": dict(result.report.float_layers),
         }
@@ -181,55 +178,6 @@ class Bench:
             "rounds": LATENCY_ROUNDS,
         }
 
-    def step_times(self) -> dict[str, Any]:
-        """Return the four steps' times, each against what it is compared with."""
-        times = timing.turns(self._fits(), self.options.rounds)
-        best = {kind: min(t[0] for t in found) for kind, found in times.items()}
-        ratios = {
-            f"{kind} / {base}": {
-                clock: timing.summary(
-                    [
-                        (a[index], b[index])
-                        for a, b in zip(times[kind], times[base], strict=True)
-                    ],
-                    bound=bound,
-                )
-                for index, clock in enumerate(("wall", "cpu"))
-            }
-            for kind, base, bound in COMPARED
-        }
-        milliseconds = {k: round(1000 * s / STEPS, 1) for k, s in best.items()}
-        return {"ms_per_step": milliseconds, **ratios}
-
-    def _fits(self) -> dict[str, Callable[[], object]]:
-        config = baselines.finetuning()
-        stream = self.dataset.train(config.batch_size).take(STEPS).cache()
-        model, task = self._copy(), self.task  # the fast twin trains its weights
-        aware, _ = quantize.quantize_aware(model)
-        twin = interop.to_keras2(model)
-        known = annotating.outside(twin)
-        theirs = annotating.quantize(interop.to_keras2(model), known)
-        for legacy in (twin, theirs):
-            legacy_training.compile_like(legacy, config, task, steps=10**6)
-        ours = {
-            "keras, ours": training.accelerate(model),
-            "qat, ours": training.accelerate(aware),
-        }
-        for one in ours.values():
-            optimizer = updates.fuse(schedules.optimizer(config, steps=10**6))
-            one.compile(optimizer, task.loss(), jit_compile=False)
-        every = {**ours, "tf_keras": twin, "qat, tfmot": theirs}
-        return {
-            kind: lambda one=one: one.fit(stream, verbose=0, shuffle=False)
-            for kind, one in every.items()
-        }
-
-
-COMPARED = (
-    ("qat, ours", "qat, tfmot", 1.0),
-    ("qat, ours", "keras, ours", 1.31),  # TFMOT's ratio of CPU times
-    ("qat, tfmot", "tf_keras", 1.31),
-)
 
 Content = tuple[bytes, dict[str, Any]]
 
@@ -267,8 +215,6 @@ def main() -> None:
     """Run the study of a network, or show what has been measured."""
     parser = baselines.arguments(str(__doc__).splitlines()[0])
     parser.add_argument("part", choices=(*NETWORKS, "table"))
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--no-steps", action="store_true", help="leave the steps out")
     options = parser.parse_args()
     if options.part != "table":
         Bench(options).run()

@@ -1,4 +1,4 @@
-"""The tables of `benchmarks.quantization`, from its results files."""
+"""The table of `benchmarks.quantization`, from its results files."""
 
 from __future__ import annotations
 
@@ -39,10 +39,9 @@ def records(results: pathlib.Path = RESULTS) -> dict[str, dict[str, Any]]:
 
 
 def table(results: pathlib.Path = RESULTS) -> str:
-    """Return the Markdown tables: of the files, and of training steps."""
+    """Return the Markdown table of the files, nothing if none is measured."""
     found = records(results)
-    tables = [of_files(found), steps(found)] if found else []
-    return "\n\n".join(filter(None, tables))
+    return of_files(found) if found else ""
 
 
 def of_files(found: dict[str, dict[str, Any]]) -> str:
@@ -52,24 +51,26 @@ def of_files(found: dict[str, dict[str, Any]]) -> str:
         >>> def part(size, ratio):
         ...     latency = {"to_float": ratio}
         ...     accuracy = {"test": 0.9}
+        ...     parity = {"agreement": 0.999, "snr_db": 41} if ratio < 1 else {}
         ...     return {
         ...         "file_accuracy": accuracy, "size_bytes": size, "latency": latency
-        ...     }
+        ...     } | parity
         >>> parts = {"float": part(4000, 1.0), "qat-0": part(1200, 0.4)}
         >>> print(of_files({"resnet_20": {"parts": parts | {"qat-1": parts["qat-0"]}}}))
-        | test accuracy of the file | ResNet-20 | size | latency |
-        |---|---|---|---|
-        | float32 | 90.00 | 1 | 1 |
-        | our QAT | 90.00 ± 0.00 | 0.30 | 0.40 |
+        | test accuracy of the file | ResNet-20 | size | latency | as in Keras |
+        |---|---|---|---|---|
+        | float32 | 90.00 | 1 | 1 |  |
+        | our QAT | 90.00 ± 0.00 | 0.30 | 0.40 | 99.9%, 41 dB |
     """
     names = " | ".join(_short(name) for name in found)
-    lines = [f"| test accuracy of the file | {names} | size | latency |"]
-    lines.append("|---" * (3 + len(found)) + "|")
+    lines = [f"| test accuracy of the file | {names} | size | latency | as in Keras |"]
+    lines.append("|---" * (4 + len(found)) + "|")
     for arm, label in ROWS.items():
         cells = [_parts(record, arm) for record in found.values()]
         shown = " | ".join(accuracy(parts) if parts else "" for parts in cells)
         if any(cells):
-            lines.append(f"| {label} | {shown} | {_to_float(found, arm)} |")
+            parity = _parity([part for parts in cells for part in parts])
+            lines.append(f"| {label} | {shown} | {_to_float(found, arm)} | {parity} |")
     return "\n".join(lines)
 
 
@@ -92,6 +93,15 @@ def _to_float(found: dict[str, dict[str, Any]], arm: str) -> str:
     return f"{statistics.median(sizes):.2f} | {statistics.median(times):.2f}"
 
 
+def _parity(parts: list[dict[str, Any]]) -> str:
+    """Write how alike file and trained model are, where they are least so."""
+    trained = [part for part in parts if "agreement" in part]
+    if not trained:
+        return ""
+    same = min(part["agreement"] for part in trained)
+    return f"{same:.1%}, {min(part['snr_db'] for part in trained):.0f} dB"
+
+
 def _short(name: str) -> str:
     return TITLES[name].split(",", maxsplit=1)[0]
 
@@ -111,16 +121,3 @@ def percent(fractions: list[float]) -> str:
     values = [100 * fraction for fraction in fractions]
     mean = f"{statistics.mean(values):.2f}"
     return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):.2f}"
-
-
-def steps(found: dict[str, dict[str, Any]]) -> str:
-    """Return the table of training steps."""
-    lines = []
-    for name, record in found.items():
-        ratios = record["parts"].get("steps", {}).get("ratios", {})
-        for label, row in ratios.items():
-            if label != "ms_per_step":
-                wall, cpu = row["wall"]["ratio"], row["cpu"]["ratio"]
-                lines.append(f"| {_short(name)}: {label} | {wall:.2f} | {cpu:.2f} |")
-    head = ["| training step | wall | CPU |", "|---|---|---|"]
-    return "\n".join([*head, *lines]) if lines else ""

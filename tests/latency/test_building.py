@@ -103,8 +103,11 @@ def test_a_layer_without_a_rule_ends_the_build(build, with_a_norm, layer_graph):
 
 
 @pytest.mark.slow
-def test_a_layer_without_a_rule_can_be_left_to_the_networks(build, with_a_norm):
-    """They are cut and converted, so they have it."""
+def test_a_layer_without_a_rule_can_be_left_to_the_networks(
+    build, with_a_norm, monkeypatch
+):
+    """They are cut and converted, so they have it; in a process's first call too."""
+    monkeypatch.delattr("tfcompress.tflite.recipes", raising=False)
     layer_graph = graph.trace(with_a_norm)
     table = build(models=layer_graph, num_networks=2, allow_uncovered=True)
     assert latency.predict(layer_graph, None, table) > 0

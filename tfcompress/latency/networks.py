@@ -17,6 +17,7 @@ from tfcompress import files, graph, tflite
 from tfcompress.latency.measuring import Measure
 from tfcompress.latency.network_files import write_network
 from tfcompress.latency.operators import Found, find_operators
+from tfcompress.tflite import recipes
 
 _CALIBRATION_EXAMPLES = 2  # random ones: how long a file takes does not depend on them
 
@@ -112,7 +113,7 @@ def _convert(
     recipe: str,
 ) -> None:
     model, _ = graph.prune_model(layer_graph, plan)
-    noise = _noise(model) if recipe in tflite.recipes.CALIBRATED else None
+    noise = _noise(model) if recipe in recipes.CALIBRATED else None
     tflite.convert(model, recipe, calibration=noise, path=path)
 
 
