@@ -143,3 +143,19 @@ def test_view_is_the_layer():
     assert view.trainable is False
     assert view.gamma is layer.gamma
     assert type(view).__name__ == "BatchNormalization"
+
+
+def test_a_stateless_call_leaves_the_layer_alone(rng):
+    """And gives the statistics that a call would have left."""
+    x = rng.normal(1.0, 2.0, SHAPE).astype("float32")
+    layer = build()
+    view, before = fused.view(layer), layer.get_weights()
+    state = [v.value for v in layer.non_trainable_variables]
+    _, found = view.stateless_call(
+        [v.value for v in layer.trainable_variables], state, x, training=True
+    )
+    for old, now in zip(before, layer.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, now)
+    view(x, training=True)
+    for expected, given in zip(layer.non_trainable_variables, found, strict=True):
+        np.testing.assert_allclose(np.asarray(given), np.asarray(expected), rtol=1e-6)

@@ -82,8 +82,8 @@ def batch_norm(
     y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
         x=x, scale=gamma, offset=beta, mean=[], variance=[], epsilon=epsilon
     )
-    count = tf.cast(tf.reduce_prod(tf.shape(x)[:3]), x.dtype)
-    return y, mean, variance * ((count - 1) / tf.maximum(count, 1))
+    size, channels = tf.cast(tf.size(x), x.dtype), x.shape[-1]
+    return y, mean, variance * ((size - channels) / size)
 
 
 class FusedCall:
@@ -130,7 +130,12 @@ class FusedCall:
         )
 
     def _average(self: Any, moving: Any, batch: tf.Tensor) -> None:
-        moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
+        value = moving.value
+        change = (value - batch) * (1.0 - self.momentum)
+        if isinstance(value, tf.Tensor):  # within `stateless_call`
+            moving.assign(value - change)
+        else:  # in place: no new buffer
+            value.assign_sub(change, read_value=False)
 
 
 @functools.cache
