@@ -150,10 +150,11 @@ def test_a_stateless_call_leaves_the_layer_alone(rng):
     x = rng.normal(1.0, 2.0, SHAPE).astype("float32")
     layer = build()
     view, before = fused.view(layer), layer.get_weights()
-    state = [v.value for v in layer.non_trainable_variables]
-    _, found = view.stateless_call(
-        [v.value for v in layer.trainable_variables], state, x, training=True
+    weights, state = (
+        [tf.convert_to_tensor(v) for v in variables]
+        for variables in (layer.trainable_variables, layer.non_trainable_variables)
     )
+    _, found = view.stateless_call(weights, state, x, training=True)
     for old, now in zip(before, layer.get_weights(), strict=True):
         np.testing.assert_array_equal(old, now)
     view(x, training=True)
