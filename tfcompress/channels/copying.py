@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from tfcompress import errors, graph
 from tfcompress.graph import channel_rules, folding
+from tfcompress.graph.derived_values import set_weights
 
 Array = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
@@ -89,7 +90,7 @@ def _copy(layer_graph: graph.LayerGraph) -> graph.LayerGraph:
     if copied.fingerprint == layer_graph.fingerprint:
         return copied
     cloned = keras.models.clone_model(layer_graph.model)
-    cloned.set_weights(layer_graph.model.get_weights())
+    set_weights(cloned, layer_graph.model.get_weights())
     copied = graph.trace(cloned)
     if copied.fingerprint != layer_graph.fingerprint:
         raise errors.ModelError(

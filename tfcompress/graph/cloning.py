@@ -14,6 +14,7 @@ import keras
 from keras import tree
 
 from tfcompress import errors
+from tfcompress.graph.derived_values import refresh
 from tfcompress.graph.reading import functional_graph
 
 _LOG = logging.getLogger(__name__)
@@ -100,10 +101,11 @@ def copy_weights(layer: Any, twin: Any) -> None:
     if type(twin) is type(layer) and len(twin.variables) == len(layer.variables):
         for old, new in zip(layer.variables, twin.variables, strict=True):
             new.assign(old)
-        return
-    named = {variable.name: variable for variable in twin.variables}
-    for variable in layer.variables:
-        named[variable.name].assign(variable)
+    else:
+        named = {variable.name: variable for variable in twin.variables}
+        for variable in layer.variables:
+            named[variable.name].assign(variable)
+    refresh(twin)
 
 
 def copy_compile(model: keras.Model, clone: keras.Model) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 import keras
 
 from tfcompress import errors
+from tfcompress.graph.derived_values import set_weights
 from tfcompress.graph.model_checks import check_model
 
 PathLike = str | os.PathLike[str]
@@ -109,7 +110,7 @@ def with_input_shape(
         clone = keras.models.clone_model(
             model, input_tensors=inputs[0] if len(inputs) == 1 else inputs
         )
-        clone.set_weights(model.get_weights())
+        set_weights(clone, model.get_weights())
     except (ValueError, TypeError, AttributeError) as error:
         raise errors.ModelError(
             f"The model cannot take this input shape. Received: input_shape="

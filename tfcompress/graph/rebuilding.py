@@ -9,6 +9,7 @@ from typing import Any
 import keras
 from keras import tree
 
+from tfcompress.graph.derived_values import refresh
 from tfcompress.graph.reading import Call, FlatModel, Ref, functional_graph
 
 Edits = Mapping[str, Mapping[str, Any]]
@@ -78,6 +79,7 @@ def copy_weights(source: Any, target: Any) -> None:
         return
     for old, new in zip(source.weights, target.weights, strict=True):
         new.assign(old)
+    refresh(target)
 
 
 def copy_input(tensor: Any) -> Any:

@@ -25,6 +25,7 @@ from tfcompress.graph import folding
 from tfcompress.graph.atoms import IntArray
 from tfcompress.graph.channel_rules import Axis
 from tfcompress.graph.constants import FloatArray
+from tfcompress.graph.derived_values import refresh
 from tfcompress.graph.folding import FoldReport
 from tfcompress.graph.plans import PruningPlan
 from tfcompress.graph.rebuilding import rebuild
@@ -156,6 +157,7 @@ def copy_weights(
         if zeroed is not None:
             value = _zero(value, spec, zeroed)
         variable.assign(value)
+    refresh(layer)
 
 
 def _pairs(old: Any, new: Any) -> dict[int, Any]:

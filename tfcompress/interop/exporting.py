@@ -15,6 +15,7 @@ from keras import tree
 
 from tfcompress import errors
 from tfcompress.graph import reading
+from tfcompress.graph.derived_values import set_weights
 from tfcompress.interop import (
     configs,
     layers_out,
@@ -115,7 +116,7 @@ def copied(model: keras.Model) -> keras.Model:
         copy = keras.models.clone_model(model, clone_function=clone, recursive=True)
     finally:
         model.compiled = compiled
-    copy.set_weights(model.get_weights())
+    set_weights(copy, model.get_weights())
     return copy
 
 

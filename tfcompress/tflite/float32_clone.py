@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from tfcompress import errors
+from tfcompress.graph.derived_values import set_weights
 
 _POLICIES = ("DTypePolicy", "FloatDTypePolicy")
 _SHORT = ("float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
@@ -44,7 +45,7 @@ def as_float32(model: keras.Model) -> keras.Model:
             config, custom_objects=_classes(model), safe_mode=False
         )
         weights = [np.asarray(value, _numpy_type(value)) for value in _values(model)]
-        twin.set_weights(weights)
+        set_weights(twin, weights)
     except (TypeError, ValueError) as error:
         raise errors.ConversionError(
             "A mixed-precision model could not be rebuilt in float32, the only type "

@@ -15,10 +15,12 @@ Source: Z. Liu et al., "Rethinking the value of network pruning", ICLR 2019, sec
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import keras
 
 from tfcompress.config import check_known
+from tfcompress.graph.cloning import copy_weights
 from tfcompress.training.settings import TrainConfig
 
 ARMS = ("finetune", "scratch_e", "scratch_b")
@@ -79,7 +81,17 @@ def scratch_b_epochs(
 def reinitialise(model: keras.Model, *, seed: int) -> keras.Model:
     """Return a copy of `model` with weights drawn anew from its initializers.
 
-    The global random state that Keras draws from is set to `seed`.
+    The global random state that Keras draws from is set to `seed`.  What a
+    `keras.layers.Normalization` was adapted to is kept: a fact about the data.
     """
     keras.utils.set_random_seed(seed)
-    return keras.models.clone_model(model)
+    fresh = keras.models.clone_model(model)
+    pairs = zip(_layers(model), _layers(fresh), strict=True)
+    for old, new in pairs:
+        if isinstance(old, keras.layers.Normalization):
+            copy_weights(old, new)
+    return fresh
+
+
+def _layers(model: keras.Model) -> list[Any]:
+    return list(model._flatten_layers(include_self=False))  # noqa: SLF001 - no public walk over nested layers
