@@ -105,12 +105,25 @@ def guaranteed() -> list[str]:
                     f'Accuracy-guaranteed (`reward="macs"`), {TITLES[name]}: '
                     f"{cell['macs_fraction']:.1%} of the MACs and "
                     f"{cell['params_fraction']:.1%} of the parameters are left at "
-                    f"{lost[0]:.1f} points less on the held-out images and "
-                    f"{lost[1]:.1f} points less on the test part, before fine-tuning"
+                    f"{_points(lost[0])} on the held-out images and "
+                    f"{_points(lost[1])} on the test part, before fine-tuning"
                     f"{after}."
                 )
                 lines += ["", text]
     return lines
+
+
+def _points(lost: float) -> str:
+    """Write a difference of accuracies.
+
+    Example:
+        >>> _points(0.72), _points(-0.3), _points(-0.02)
+        ('0.7 points less', '0.3 points more', 'equal accuracy')
+    """
+    rounded = round(lost, 1)
+    if not rounded:
+        return "equal accuracy"
+    return f"{abs(rounded):.1f} points {'less' if rounded > 0 else 'more'}"
 
 
 def plot() -> None:

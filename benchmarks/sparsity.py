@@ -39,7 +39,7 @@ HERE = pathlib.Path(__file__).parent
 RESULTS = HERE / "results" / "sparsity.json"
 SPARSITIES = (0.5, 0.75, 0.9)
 SEEDS = {"fashion_mnist": (0, 1, 2), "resnet_20": (0,), "mobilenet_v2": (0,)}
-EPOCHS = {"fashion_mnist": 2, "resnet_20": 3, "mobilenet_v2": 3}
+EPOCHS = {"fashion_mnist": 2, "resnet_20": 2, "mobilenet_v2": 2}
 BATCH_SIZE = 128
 LEARNING_RATE = 1e-3
 
