@@ -20,6 +20,11 @@ def fitting():
     return {"train": images(), "test": images(60, seed=1)}
 
 
+def tiny():
+    """Return images of 6 x 6."""
+    return {"train": images(size=6), "test": images(60, size=6, seed=1)}
+
+
 def grey():
     """Return data with one channel instead of three."""
     return {"train": images(channels=1), "test": images(60, channels=1)}

@@ -138,3 +138,38 @@ def test_no_such_device_is_exit_code_4(refused, tiny_file, tmp_path, monkeypatch
     words = ("latency", tiny_file, "--device", "A1", "-o", tmp_path)
     line = refused(*words, code=4)
     assert "Received: --device A1, attached: B2 (device)" in line
+
+
+@pytest.fixture
+def search(tiny_file, parts, tmp_path):
+    """Return the words of a search under the milliseconds of a device's table."""
+    few = ("--episodes", 4, "--warmup-episodes", 4, "--evaluation-examples", 10)
+    limit = ("--milliseconds", 1e3, "--round-to", 4)
+    where = ("--data", "tests.cli.data_sets:tiny", "-o", tmp_path / "plan.json")
+    table = ("--latency-table", tmp_path / "table" / "table.json")
+    return ("amc", tiny_file, *where, *table, *limit, *few, *parts, "--json")
+
+
+def test_the_best_plans_of_a_search_are_measured_on_the_device(
+    tfcompress, words, search, adb_server, tmp_path
+):
+    """On the one that the table is of; without it the search stands all the same."""
+    with FakeDevice(tmp_path / "device", server=adb_server) as device:
+        assert tfcompress(*words(device.serial)).code == 0
+        answer = tfcompress(*search)
+
+    assert answer.code == 0, answer.err
+    timed = answer.record["details"]["search"]["latency"]
+    assert timed["target"] == device.serial
+    assert timed["where"] == "emulated"
+    assert timed["not_measured"] is None
+    assert timed["plans"]
+    assert all(plan["measured_ms"] > 0 for plan in timed["plans"])
+
+    answer = tfcompress(*search, "--force")
+    assert answer.code == 0, answer.err
+    timed = answer.record["details"]["search"]["latency"]
+    assert "There is no such device" in timed["not_measured"]
+    assert timed["plans"]
+    assert {plan["measured_ms"] for plan in timed["plans"]} == {None}
+    assert all(plan["predicted_ms"] > 0 for plan in timed["plans"])

@@ -113,6 +113,7 @@ def test_it_takes_the_seed_of_the_run(model):
     [
         ({"episode": 10}, "Did you mean 'episodes'"),
         ({"reward": "latency"}, "reward='latency'"),
+        ({"runner": "fast"}, "runner='fast'"),
         ({"min_ratio": 0.0}, "min_ratio=0.0"),
         ({"baselines": ["amc"]}, "baselines='amc'; it must be names of uniform"),
         ({"milliseconds": 4.0}, "latency_table=None"),

@@ -267,3 +267,24 @@ def test_hostile_names_stay_text(run):
     assert set(page.tags) <= ELEMENTS
     assert not [name for name, _ in page.attributes if name.startswith("on")]
     assert "<img" not in report.to_markdown(built)
+
+
+def test_finalists_say_what_was_measured_or_why_not(change):
+    """Each beside its prediction, and where."""
+    timed = {
+        "limit_ms": 4.0,
+        "where": "device",
+        "recipe": "int8",
+        "num_threads": 1,
+        "not_measured": None,
+        "plans": [{"episode": 7, "predicted_ms": 3.0, "measured_ms": 4.0}],
+    }
+    limit, plan, *_ = change(latency=timed).notes
+    assert limit.startswith("Limit: 4 ms device latency, int8 files, 1 thread,")
+    assert plan.startswith("Plan 7: predicted 3.000 ms, measured 4.000 ms (")
+    assert plan.endswith("prediction off by \u221225.0 %).")
+    timed["plans"][0]["measured_ms"] = None
+    timed["not_measured"] = "There is no such device."
+    _, plan, reason, *_ = change(latency=timed).notes
+    assert plan == "Plan 7: predicted 3.000 ms, not measured."
+    assert reason.endswith("not measured on the device: There is no such device.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -41,16 +42,7 @@ from tfcompress.cli import options, state
     show_default=True,
     help="What computes on the device; the host has the CPU.",
 )
-@click.option(
-    "--runner",
-    type=click.Choice(["auto", "native", "classic", "litert", "app"]),
-    default="auto",
-    show_default=True,
-    help="What measures on the device, as in `tfcompress benchmark`.",
-)
-@click.option("--runner-file", type=options.PATH, help="Program of the runner.")
-@click.option("--library", type=options.PATH, help="LiteRT's libLiteRt.so for it.")
-@click.option("--apk", type=options.PATH, help="The Android app, to install first.")
+@options.runner_options
 @click.option(
     "--num-networks",
     type=click.IntRange(0),
@@ -102,7 +94,8 @@ def latency(
     state.resumable()
     seed = given.pop("seed")
     names = ("runner", "runner_file", "library", "apk")
-    measure = _device(device, delegate, num_threads, {n: given.pop(n) for n in names})
+    runner = options.given(**{name: given.pop(name) for name in names})
+    measure = _device(device, delegate, num_threads, runner)
     settings, _ = options.split({"model": model, **given})
     source = pipeline.ModelSource.from_dict(settings)
     layer_graph = graph.trace(source.load(model))
@@ -134,7 +127,7 @@ def latency(
 
 
 def _device(
-    device: str, delegate: str, num_threads: int, runner: dict[str, Any]
+    device: str, delegate: str, num_threads: int, runner: Mapping[str, Any]
 ) -> Any:
     """Return how to measure on a device; None for the host."""
     if device == "host":
@@ -148,10 +141,8 @@ def _device(
             f"A latency table is of one device. Received: --device {device}; expected "
             "a serial number or 'host'. Look at `tfcompress devices`."
         )
-    choice = choosing.Choice(devices=(device,), delegates=(delegate,), **runner)
-    (target, *_), _ = choosing.targets(choice)
-    return tables.DeviceMeasure(
-        target=target, delegate=delegate, num_threads=num_threads
+    return tables.on_device(
+        device, delegate=delegate, num_threads=num_threads, **runner
     )
 
 

@@ -63,8 +63,10 @@ search_options = options.chain(
     click.option(
         "--latency-table",
         type=options.PATH,
-        help="What `tfcompress latency` has measured of this model on the target.",
+        help="What `tfcompress latency` has measured of this model on the target; on a "
+        "device that is attached, the best plans are measured too.",
     ),
+    options.runner_options,
     click.option(
         "--reward",
         type=click.Choice(["error", "macs", "params"]),

@@ -97,6 +97,18 @@ seed_option = click.option(
     "--seed", type=int, default=0, show_default=True, help="Seed of all random choices."
 )
 
+runner_options = chain(
+    click.option(
+        "--runner",
+        type=click.Choice(["auto", "native", "classic", "litert", "app"]),
+        help="What measures on the device, as in `tfcompress benchmark`.  "
+        "[default: auto]",
+    ),
+    click.option("--runner-file", type=PATH, help="Program of the runner."),
+    click.option("--library", type=PATH, help="LiteRT's libLiteRt.so for it."),
+    click.option("--apk", type=PATH, help="The Android app, to install first."),
+)
+
 calibration_option = click.option(
     "--calibration-examples",
     type=click.IntRange(1),

@@ -18,7 +18,7 @@ from tfcompress import lazy
 
 if TYPE_CHECKING:
     from tfcompress.latency.building import build_table
-    from tfcompress.latency.device_measuring import DeviceMeasure
+    from tfcompress.latency.device_measuring import DeviceMeasure, on_device
     from tfcompress.latency.finalists import Timed, remeasure
     from tfcompress.latency.grids import Grid
     from tfcompress.latency.measuring import HostMeasure, Measure
@@ -37,6 +37,7 @@ _NAMES = {
     "Timed": "finalists",
     "budget": "prediction",
     "build_table": "building",
+    "on_device": "device_measuring",
     "predict": "prediction",
     "predictor": "prediction",
     "random_plans": "sampling",
@@ -54,6 +55,7 @@ __all__ = [
     "Timed",
     "budget",
     "build_table",
+    "on_device",
     "predict",
     "predictor",
     "random_plans",

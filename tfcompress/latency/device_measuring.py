@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import os
 import pathlib
 import threading
 import time
@@ -19,13 +20,15 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from android_bench import BenchmarkError, cooling, device_state, statistics
+from android_bench import BenchmarkError, choosing, cooling, device_state, statistics
 from android_bench.backends import RunRequest
 from android_bench.backends.base import Answer, model_name
 from android_bench.devices import DeviceState
 from android_bench.session import Target
 from tfcompress import errors
 from tfcompress.latency.table import Conditions
+
+PathLike = str | os.PathLike[str]
 
 _LOG = logging.getLogger(__name__)
 _COOL = DeviceState(thermal_status=0)  # what is waited for
@@ -160,6 +163,47 @@ class DeviceMeasure:
             f"Received: {path.name} on {self.delegate}: {seen}. Build the table with "
             "`--delegate cpu`."
         )
+
+
+def on_device(  # noqa: PLR0913 - what `tfcompress latency` asks for
+    serial: str,
+    *,
+    delegate: str = "cpu",
+    num_threads: int = 1,
+    runner: str = "auto",
+    runner_file: PathLike | None = None,
+    library: PathLike | None = None,
+    apk: PathLike | None = None,
+) -> DeviceMeasure:
+    """Return how to measure on an attached device.
+
+    Args:
+        serial: Its serial number.
+        delegate: ``cpu`` or ``gpu``.
+        num_threads: Threads of the runtime.
+        runner: What measures, one of `android_bench.choosing.RUNNERS`.
+        runner_file: Its program.
+        library: LiteRT's library for it.
+        apk: The Android app.
+
+    Raises:
+        android_bench.NoDeviceError: If it is not attached.
+        android_bench.BenchmarkError: If the runner cannot be used.
+    """
+    choice = choosing.Choice(
+        devices=(serial,),
+        delegates=(delegate,),
+        runner=runner,
+        runner_file=_path(runner_file),
+        library=_path(library),
+        apk=_path(apk),
+    )
+    (target, *_), _ = choosing.targets(choice)
+    return DeviceMeasure(target=target, delegate=delegate, num_threads=num_threads)
+
+
+def _path(name: PathLike | None) -> pathlib.Path | None:
+    return None if name is None else pathlib.Path(name)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Literal
 
+from android_bench import choosing
 from tfcompress import amc, channels, errors, quantize
 from tfcompress.config import Config, require
 from tfcompress.quantize.precision import levels_above
@@ -135,6 +136,10 @@ class SearchConfig(amc.AmcConfig):
     milliseconds: float | None = None  # most that the plan may take, by `latency_table`
     latency_table: str | None = None  # path of a table that `tfcompress latency` wrote
     finalists: int = 3  # best plans that are measured beside their predictions
+    runner: str = "auto"  # what measures them on a device, as in `tfcompress benchmark`
+    runner_file: str | None = None  # its program
+    library: str | None = None  # LiteRT's libLiteRt.so for it
+    apk: str | None = None  # the Android app
 
     def __post_init__(self) -> None:
         """Check the names."""
@@ -152,6 +157,8 @@ class SearchConfig(amc.AmcConfig):
         elif table is not None:
             require(ms, "milliseconds", ms, "the limit that the table is for")
         require(self.finalists >= 1, "finalists", self.finalists, "1 or more")
+        runners = choosing.RUNNERS
+        require(self.runner in runners, "runner", self.runner, ", ".join(runners))
         names = [name for name in amc.METHODS if name != "amc"]
         for name in self.baselines:
             require(name in names, "baselines", name, f"names of {', '.join(names)}")

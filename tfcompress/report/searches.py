@@ -233,6 +233,8 @@ def _timed(reader: Reader) -> list[str]:
             lines.append(
                 line + f"measured {measured:.3f} ms (prediction off by {off})."
             )
+    if reason := reader.text("not_measured"):
+        lines.append(f"The plans were not measured on the device: {reason}")
     return lines
 
 
