@@ -18,9 +18,9 @@ def refresh(layer: Any) -> None:
     Example:
         >>> layer = keras.layers.Normalization()
         >>> layer.build((None, 1))
-        >>> layer.adapt_mean.assign([3.0])
+        >>> _ = layer.adapt_mean.assign([3.0])
         >>> refresh(layer)
-        >>> float(layer([[4.0]])[0, 0])
+        >>> float(layer(keras.ops.array([[4.0]]))[0, 0])
         1.0
     """
     finalize = getattr(layer, "finalize_state", None)  # Keras's own name for it
