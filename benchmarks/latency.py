@@ -1,6 +1,6 @@
 """How well a latency table predicts whole networks, on plans that it has not seen.
 
-    python -m benchmarks.latency [--converted 8] [--only mobilenet_v2]
+    python -m benchmarks.latency [--only mobilenet_v2]
 
 For each model and recipe, on this host with one thread:
 
@@ -10,8 +10,8 @@ For each model and recipe, on this host with one thread:
    passes that take turns; the lowest pass counts, and the others' distance from it is
    the spread of repeated measurements.  How well half of the passes ranks the networks
    as the other half does is the most that a prediction can reach.
-3. The first `--converted` of them are cut and converted by TensorFlow too, and measured
-   in the same passes: the files that users run.
+3. They are cut and converted by TensorFlow too, and measured in the same passes: the
+   files that users run.
 
 Bounds: median error <= 7 % or twice the spread, 90th percentile <= 15 %, rank
 correlation >= 0.95.  Every step is kept under benchmarks/work, so the command goes on
@@ -46,7 +46,7 @@ MODELS: dict[str, Callable[[], keras.Model]] = {
 RECIPES = ("float32", "int8")
 
 
-def part(name: str, recipe: str, num_converted: int) -> dict[str, Any]:
+def part(name: str, recipe: str) -> dict[str, Any]:
     """Build the table of one model and recipe, and judge it."""
     layer_graph = graph.trace(MODELS[name]())
     folder = WORK / f"{name}-{recipe}"
@@ -59,7 +59,7 @@ def part(name: str, recipe: str, num_converted: int) -> dict[str, Any]:
     )
     converted = networks.write_plans(
         layer_graph,
-        plans[:num_converted],
+        plans,
         folder / "converted",
         recipe=recipe,
         convert=True,
@@ -77,9 +77,7 @@ def part(name: str, recipe: str, num_converted: int) -> dict[str, Any]:
         "without_correction": judged(
             _plain(layer_graph, plans, table), passes[:, : len(plans)]
         ),
-        "converted": judged(predicted[:num_converted], passes[:, len(plans) :])
-        if num_converted
-        else None,
+        "converted": judged(predicted, passes[:, len(plans) :]),
     }
 
 
@@ -141,7 +139,6 @@ def _microseconds(
 def main() -> None:
     """Measure every part that the results do not have yet."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--converted", type=int, default=8)
     parser.add_argument("--only", choices=MODELS)
     parser.add_argument("--again", action="store_true", help="measure all parts anew")
     given = parser.parse_args()
@@ -152,7 +149,7 @@ def main() -> None:
             key = f"{name} {recipe}"
             if key in parts:
                 continue
-            parts[key] = part(name, recipe, given.converted)
+            parts[key] = part(name, recipe)
             print(
                 key, {k: v for k, v in parts[key]["held_out"].items() if "_ms" not in k}
             )

@@ -31,6 +31,7 @@ from keras import ops
 
 from tfcompress.quantize import bias_grid
 from tfcompress.quantize.clocks import Clock
+from tfcompress.training.fused import average
 from tfcompress.training.replicas import own_copies
 
 
@@ -97,14 +98,9 @@ class FoldedBatchNormalization(keras.layers.Layer):
         bias = layer.bias if layer.use_bias else 0.0
         offset = self._beta() + self._gamma() * (bias - mean) / batch_deviation
         outputs = layer.apply_kernel(inputs, kernel) * (deviation / batch_deviation)
-        self._average(norm.moving_mean, mean)
-        self._average(norm.moving_variance, variance)
+        average(norm.moving_mean, mean, norm.momentum)
+        average(norm.moving_variance, variance, norm.momentum)
         return outputs + offset
-
-    def _average(self, moving: Any, batch: Any) -> None:
-        momentum = self.norm.momentum
-        batch = ops.stop_gradient(batch)
-        moving.assign(moving * momentum + batch * (1.0 - momentum))
 
     def _gamma(self) -> Any:
         return self.norm.gamma if self.norm.scale else 1.0

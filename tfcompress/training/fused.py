@@ -86,6 +86,23 @@ def batch_norm(
     return y, mean, variance * ((size - channels) / size)
 
 
+def average(moving: keras.Variable, batch: tf.Tensor, momentum: float) -> None:
+    """Move a statistic by ``1 - momentum`` of the way to the batch's.
+
+    Example:
+        >>> mean = keras.Variable([4.0])
+        >>> average(mean, tf.constant([8.0]), 0.75)
+        >>> mean.numpy().tolist()
+        [5.0]
+    """
+    value = moving.value
+    change = (value - batch) * (1.0 - momentum)
+    if isinstance(value, tf.Tensor):  # within `stateless_call`
+        moving.assign(value - change)
+    else:  # in place: no new buffer
+        value.assign_sub(change, read_value=False)
+
+
 class FusedCall:
     """A ``call`` to put in front of a batch normalization's own, as `view` does."""
 
@@ -99,8 +116,8 @@ class FusedCall:
         beta = tf.convert_to_tensor(self.beta) if self.center else tf.zeros([channels])
         if training and self.trainable:
             y, mean, variance = batch_norm(x, gamma, beta, epsilon=self.epsilon)
-            self._average(self.moving_mean, mean)
-            self._average(self.moving_variance, variance)
+            average(self.moving_mean, mean, self.momentum)
+            average(self.moving_variance, variance, self.momentum)
         else:
             y = tf.raw_ops.FusedBatchNormV3(
                 x=x,
@@ -128,14 +145,6 @@ class FusedCall:
             and keras.backend.standardize_dtype(inputs.dtype) != "float64"
             and self.moving_mean.dtype == "float32"
         )
-
-    def _average(self: Any, moving: Any, batch: tf.Tensor) -> None:
-        value = moving.value
-        change = (value - batch) * (1.0 - self.momentum)
-        if isinstance(value, tf.Tensor):  # within `stateless_call`
-            moving.assign(value - change)
-        else:  # in place: no new buffer
-            value.assign_sub(change, read_value=False)
 
 
 @functools.cache
