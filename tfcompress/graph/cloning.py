@@ -14,7 +14,7 @@ import keras
 from keras import tree
 
 from tfcompress import errors
-from tfcompress.graph.derived_values import refresh
+from tfcompress.graph.copying import copy_input, copy_weights
 from tfcompress.graph.reading import functional_graph
 
 _LOG = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ def clone(
     # A view that was never compiled: cloning a compiled model clones its loss as well.
     calls = functional_graph(model)
     view = keras.Model(calls.input, calls.output, name=model.name)
-    inputs = tree.map_structure(_copy_input, calls.input)
+    inputs = tree.map_structure(copy_input, calls.input)
     fed = _fed(tree.flatten(inputs), entry)
     twin = keras.models.clone_model(
         view,
@@ -70,7 +70,7 @@ def clone(
     if kind is not keras.Model:
         twin = kind(twin.input, twin.output, name=model.name)
     for layer, new in pairs:
-        if new is not layer and isinstance(new, keras.Layer):
+        if isinstance(new, keras.Layer):
             copy_weights(layer, new)
     copy_compile(model, twin)
     return twin
@@ -96,18 +96,6 @@ def copy_layer(layer: Any, change: Callable[[Any], Any] | None = None) -> Any:
         ) from error
 
 
-def copy_weights(layer: Any, twin: Any) -> None:
-    """Give `twin` the weights of `layer`, by name where their numbers differ."""
-    if type(twin) is type(layer) and len(twin.variables) == len(layer.variables):
-        for old, new in zip(layer.variables, twin.variables, strict=True):
-            new.assign(old)
-    else:
-        named = {variable.name: variable for variable in twin.variables}
-        for variable in layer.variables:
-            named[variable.name].assign(variable)
-    refresh(twin)
-
-
 def copy_compile(model: keras.Model, clone: keras.Model) -> None:
     """Compile `clone` like `model`, if that is compiled and says how."""
     if not model.compiled:
@@ -116,14 +104,6 @@ def copy_compile(model: keras.Model, clone: keras.Model) -> None:
         clone.compile_from_config(model.get_compile_config())
     except (TypeError, ValueError, AttributeError) as error:
         _LOG.info("%s: compile the new model yourself (%s).", model.name, error)
-
-
-def _copy_input(tensor: Any) -> Any:
-    layer = tensor._keras_history.operation  # noqa: SLF001 - names the InputLayer
-    optional = getattr(layer, "optional", False)
-    return keras.Input(
-        batch_shape=tensor.shape, dtype=tensor.dtype, name=layer.name, optional=optional
-    )
 
 
 def _fed(inputs: list[Any], entry: Any) -> dict[int, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 from keras import tree
 
-from tfcompress.graph.derived_values import refresh
+from tfcompress.graph.copying import copy_input
 from tfcompress.graph.reading import Call, FlatModel, Ref, functional_graph
 
 Edits = Mapping[str, Mapping[str, Any]]
@@ -71,21 +71,6 @@ def arguments(call: Call, tensors: Mapping[int, Any]) -> tuple[Any, Any]:
         (call.args, dict(call.kwargs)),
     )
     return filled
-
-
-def copy_weights(source: Any, target: Any) -> None:
-    """Give a layer the weights of another one with the same variables in order."""
-    if source is target:
-        return
-    for old, new in zip(source.weights, target.weights, strict=True):
-        new.assign(old)
-    refresh(target)
-
-
-def copy_input(tensor: Any) -> Any:
-    """Return a new input like one of a model."""
-    layer = tensor._keras_history.operation  # noqa: SLF001 - names the InputLayer
-    return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=layer.name)
 
 
 def copy_layer(

@@ -23,8 +23,9 @@ from typing import Any
 import keras
 
 from tfcompress import errors
+from tfcompress.graph.copying import copy_weights
 from tfcompress.graph.reading import Call, FlatModel, read_model
-from tfcompress.graph.rebuilding import arguments, copy_layer, copy_weights, replay
+from tfcompress.graph.rebuilding import arguments, copy_layer, replay
 from tfcompress.quantize import export_forms
 from tfcompress.quantize.activation_ranges import FakeQuantize, range_layers
 from tfcompress.quantize.affine_layers import (

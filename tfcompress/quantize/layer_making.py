@@ -7,8 +7,9 @@ from typing import Any
 
 import keras
 
+from tfcompress.graph.copying import copy_weights
 from tfcompress.graph.reading import Call, FlatModel
-from tfcompress.graph.rebuilding import copy_layer, copy_weights
+from tfcompress.graph.rebuilding import copy_layer
 from tfcompress.graph.rule_table import entry_for
 from tfcompress.quantize.affine_layers import QUANTIZED as AFFINE
 from tfcompress.quantize.folded_layers import FoldedBatchNormalization

@@ -19,8 +19,9 @@ from typing import Any
 
 import keras
 
+from tfcompress.graph.copying import copy_weights
 from tfcompress.graph.reading import Call, FlatModel
-from tfcompress.graph.rebuilding import arguments, copy_layer, copy_weights, replay
+from tfcompress.graph.rebuilding import arguments, copy_layer, replay
 from tfcompress.graph.rule_table import entry_for
 from tfcompress.quantize.operators import SCALED_SUM, classify
 

@@ -22,7 +22,8 @@ import numpy as np
 
 from tfcompress import errors
 from tfcompress.config import require
-from tfcompress.graph.cloning import clone, copy_compile, copy_layer, copy_weights
+from tfcompress.graph.cloning import clone, copy_compile, copy_layer
+from tfcompress.graph.copying import copy_weights
 from tfcompress.sparsity import patterns, schedules, selection
 from tfcompress.sparsity.pruned_model import (
     PrunedModel,
@@ -213,8 +214,7 @@ def _sequential(model: keras.Model, state: SparsityState) -> keras.Sequential:
     )
     plain = keras.Sequential([first, *(new for _, new in pairs)], name=model.name)
     for layer, new in pairs:
-        if new is not layer:
-            copy_weights(layer, new)
+        copy_weights(layer, new)
     copy_compile(model, plain)
     return plain
 

@@ -20,7 +20,7 @@ from typing import Any
 import keras
 
 from tfcompress.config import check_known
-from tfcompress.graph.cloning import copy_weights
+from tfcompress.graph.copying import copy_weights
 from tfcompress.training.settings import TrainConfig
 
 ARMS = ("finetune", "scratch_e", "scratch_b")
