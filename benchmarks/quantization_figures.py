@@ -1,4 +1,4 @@
-"""The table of `benchmarks.quantization`, from its results files."""
+"""The tables of `benchmarks.quantization` and `quantize_parity`, from their results."""
 
 from __future__ import annotations
 
@@ -100,6 +100,28 @@ def _parity(parts: list[dict[str, Any]]) -> str:
         return ""
     same = min(part["agreement"] for part in trained)
     return f"{same:.1%}, {min(part['snr_db'] for part in trained):.0f} dB"
+
+
+def parity_table(record: dict[str, Any]) -> str:
+    """Return how alike files and models answer: a row per network.
+
+    Example:
+        >>> pair = {"agreement": 0.998, "snr_db": 40.2}
+        >>> pairs = ("model_to_xnnpack", "built_in_to_xnnpack", "float_to_xnnpack")
+        >>> print(parity_table({"networks": {"resnet_20": dict.fromkeys(pairs, pair)}}))
+        | the file on XNNPACK and | its model | the file on other kernels | float32 |
+        |---|---|---|---|
+        | resnet 20 | 99.80 %, 40 dB | 99.80 %, 40 dB | 99.80 %, 40 dB |
+    """
+    columns = "its model | the file on other kernels | float32"
+    lines = [f"| the file on XNNPACK and | {columns} |", "|---|---|---|---|"]
+    for name, row in record["networks"].items():
+        cells = [
+            f"{100 * row[pair]['agreement']:.2f} %, {row[pair]['snr_db']:.0f} dB"
+            for pair in ("model_to_xnnpack", "built_in_to_xnnpack", "float_to_xnnpack")
+        ]
+        lines.append(f"| {name.replace('_', ' ')} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def _short(name: str) -> str:

@@ -17,7 +17,6 @@ import time
 from collections import Counter
 from typing import Any
 
-import keras
 import numpy as np
 
 from benchmarks.families import SMALLEST, build_family, check_missing
@@ -30,6 +29,7 @@ def check_member(name: str, recipe: str = "int8") -> dict[str, Any]:
     """Quantize and convert one member."""
     from tests.models import randomise
     from tfcompress import quantize, tflite
+    from tfcompress.tflite.signal_quality import snr_db
 
     started = time.perf_counter()
     model = randomise(build_family(name))
@@ -38,28 +38,18 @@ def check_member(name: str, recipe: str = "int8") -> dict[str, Any]:
     qat_model, report = quantize.quantize_aware(model, recipe)
     quantize.calibrate(qat_model, [images])
     conversion = tflite.convert(qat_model, allow_float_ops=True)
+    wanted = np.asarray(qat_model(images))
+    given = tflite.Runner(conversion.content)(images)
     return {
         "fully_quantized": report.fully_quantized and not conversion.float_operators,
         "float_layers": dict(Counter(report.float_layers.values())),
         "float_operators": len(conversion.float_operators),
         "operators": dict(conversion.inspection.operator_counts),
         "size_bytes": len(conversion.content),
-        "file_to_model_db": round(_snr_db(qat_model, conversion.content, images), 1),
-        "model_to_float_db": round(_between(model(images), qat_model(images)), 1),
+        "file_to_model_db": round(snr_db(wanted, given), 1),
+        "model_to_float_db": round(snr_db(np.asarray(model(images)), wanted), 1),
         "seconds": round(time.perf_counter() - started, 1),
     }
-
-
-def _snr_db(model: keras.Model, content: bytes, images: np.ndarray) -> float:
-    from tfcompress.tflite.running import Runner
-
-    return _between(model(images), Runner(content)(images))
-
-
-def _between(wanted: Any, given: Any) -> float:
-    wanted, given = np.asarray(wanted), np.asarray(given)
-    error = np.square(wanted - given).sum()
-    return float(10 * np.log10(np.square(wanted).sum() / (error + 1e-20)))
 
 
 def main() -> None:

@@ -97,6 +97,14 @@ def quantization() -> str:
     return "\n\n".join([quantization_figures.table(), commands])
 
 
+def parity() -> str:
+    """Write how alike files, their models and the runtime's kernels answer."""
+    record = files.read_json(RESULTS / "quantize_parity.json")
+    return "\n".join(
+        [quantization_figures.parity_table(record), "", f"`{record['command']}`"]
+    )
+
+
 def sparsity() -> str:
     """Write the table of all networks that were pruned."""
     record = files.read_json(RESULTS / "sparsity.json")
@@ -239,6 +247,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "latency": latency,
     "amc_latency": amc_latency,
     "quantization": quantization,
+    "parity": parity,
     "sparsity": sparsity,
     "speed": speed,
     "families": families,
