@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.models import conv_bn_net, randomise
-from tfcompress import distill, quantize, sparsity, tflite, training
+from tfcompress import distill, errors, quantize, sparsity, tflite, training
 
 INNER = ("conv1", "conv2")
 
@@ -108,3 +108,10 @@ def test_the_fused_twin_trains_the_same_student(net, batch):
     fitted(training.accelerate(held), batch)
     for zero in inner_zeros(held).values():
         np.testing.assert_array_equal(zero.reshape(-1), np.arange(zero.size) % 2 == 0)
+
+
+def test_a_model_that_is_being_pruned_is_not_quantized_as_it_is(net):
+    """Its masks would be lost."""
+    pruned = sparsity.prune_low_magnitude(net, sparsity.constant(0.5))
+    with pytest.raises(errors.ModelError, match=r"strip\(model\).*keep_zeros"):
+        quantize.quantize_aware(pruned)

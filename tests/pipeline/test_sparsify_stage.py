@@ -107,3 +107,29 @@ def test_after_a_kill_it_ends_with_the_same_weights(tmp_path, model):
     )
     for one, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "later",
+    [
+        {"kind": "quantize", "max_drop": None},
+        {"kind": "distill"},
+        {"kind": "finetune", "arm": "finetune"},
+    ],
+    ids=lambda later: later["kind"],
+)
+def test_a_later_training_keeps_the_zeros(tmp_path, model, later):
+    """And trains: the weights that are left have moved."""
+    stage = {"epochs": 2, "batch_size": 20, "learning_rate": 0.01, **later}
+    directory = tmp_path / "run"
+    run_workflow(workflow(model, STAGE, stage), directory)
+
+    found = zeros(directory / f"{later['kind']}.keras")
+    assert found["conv1"] == found["res_conv"] == 0.75
+    before, after = (
+        keras.saving.load_model(directory / f"{name}.keras").get_layer("conv1").kernel
+        for name in ("sparsify", later["kind"])
+    )
+    np.testing.assert_array_equal(np.asarray(before) == 0, np.asarray(after) == 0)
+    assert np.abs(np.asarray(before) - np.asarray(after)).max() > 1e-4

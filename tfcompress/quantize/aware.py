@@ -28,6 +28,7 @@ from tfcompress import errors
 from tfcompress.graph.reading import Call, read_model
 from tfcompress.graph.rebuilding import arguments, copy_compile, replay
 from tfcompress.quantize.activation_ranges import FakeQuantize, FixedFakeQuantize
+from tfcompress.quantize.float_borders import ToFloat
 from tfcompress.quantize.layer_making import LayerMaker
 from tfcompress.quantize.precision_maps import layer_recipes
 from tfcompress.quantize.range_layers import RangeLayers
@@ -66,7 +67,8 @@ def quantize_aware(
         layers stay in float.
 
     Raises:
-        ModelError: If the model cannot be read, or is quantized already.
+        ModelError: If the model cannot be read, is quantized already, or is being
+            pruned.
         ValueError: If a recipe is unknown.
         ConfigError: If a layer's name is unknown, or recipes do not go together.
 
@@ -87,6 +89,7 @@ def quantize_aware(
             f"{model.name!r}, which has fake-quantizing layers. Pass the model that "
             "`quantize_aware` was called with."
         )
+    _refuse_masked(model)
     recipes = layer_recipes(flat, whole, skip=skip, precision=precision or {})
     kept = [name for name, one in recipes.items() if one.is_float]
     simple, origin, notes = simplify(model, flat, leave=kept)
@@ -121,6 +124,17 @@ def is_quantized(model: keras.Model) -> bool:
     return any(isinstance(layer, ours) for layer in model._flatten_layers())  # noqa: SLF001 - no public walk
 
 
+def _refuse_masked(model: keras.Model) -> None:
+    """Refuse a model whose zeros are held from outside its layers: copies lose that."""
+    for variable in model.trainable_variables:
+        if hasattr(getattr(variable, "constraint", None), "mask"):
+            raise errors.ModelError(
+                f"The model is being pruned. Received: {model.name!r}. Quantize "
+                "`sparsity.strip(model)`, and hold its zeros: "
+                "`sparsity.keep_zeros(qat_model)`."
+            )
+
+
 class _Builder:
     """The objects of one `quantize_aware`, from the simplified model on."""
 
@@ -149,7 +163,9 @@ class _Builder:
             per_channel=per_channel,
             renamed=self.ranges.renamed,
         )
+        self._makers = {t: call for call in self.flat.calls for t in call.outputs}
         self._entries: dict[int, Any] = {}
+        self._borders: dict[tuple[int, bool], Any] = {}
 
     def build(self) -> keras.Model:
         """Return the quantization-aware model, with weights."""
@@ -159,7 +175,7 @@ class _Builder:
 
     def _visit(self, call: Call, tensors: Mapping[int, Any]) -> Any:
         if self.sites.operators[call.index].kind == "float":
-            args, kwargs = arguments(call, tensors)
+            args, kwargs = arguments(call, self._in_float(call, tensors))
             return self.make.layer(call)(*args, **kwargs)
         policy = getattr(call.layer, "dtype_policy", None)
         for tensor in call.inputs:
@@ -176,6 +192,23 @@ class _Builder:
             outputs = self.make.layer(call)(*args, **kwargs)
         pairs = zip(call.outputs, keras.tree.flatten(outputs), strict=True)
         return [self.ranges.apply(t, value, policy=policy) for t, value in pairs]
+
+    def _in_float(self, call: Call, tensors: Mapping[int, Any]) -> Mapping[int, Any]:
+        """Return the tensors, those that come from integers behind a border."""
+        asked = self.recipes[call.name].is_float
+        bordered = {}
+        for tensor in call.inputs:
+            maker = self._makers.get(tensor)
+            if maker is not None and self.sites.operators[maker.index].kind == "float":
+                continue
+            key = tensor, asked
+            if key not in self._borders:
+                stem = maker.name if maker else self.flat.tensors[tensor].name
+                name = f"{stem}_{'asked_for' if asked else 'left_in'}_float"
+                layer = ToFloat(asked=asked, name=name)
+                self._borders[key] = layer(tensors[tensor])
+            bordered[tensor] = self._borders[key]
+        return ChainMap(bordered, dict(tensors))
 
     def report(self, origin: Mapping[str, str], notes: Iterable[str]) -> QuantizeReport:
         """Return what was done, by the names of the original's layers."""
@@ -202,8 +235,8 @@ class _Builder:
         )
 
     def _tied(self, origin: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
-        makers = {t: call.name for call in self.flat.calls for t in call.outputs}
+        makers = self._makers
         for one in self.sites.ranges:
-            names = [origin[makers[t]] for t in sorted(one.members) if t in makers]
+            names = [origin[makers[t].name] for t in sorted(one.members) if t in makers]
             if len(set(names)) > 1:
                 yield tuple(dict.fromkeys(names))

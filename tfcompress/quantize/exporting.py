@@ -11,12 +11,14 @@ and tells the converter every scale:
 3. Activations are written the way that the converter recognises (`hard_silu` as
    HARD_SWISH), with their inner ranges.
 4. Ranges are constants.  A ReLU cap other than 6 is the end of its range.
+5. Layers that stay in float are as they were, behind a border (`float_borders`).
 
 Source: B. Jacob et al., CVPR 2018, section 3.2, for the folding.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,7 +29,11 @@ from tfcompress.graph.copying import copy_weights
 from tfcompress.graph.reading import Call, FlatModel, read_model
 from tfcompress.graph.rebuilding import arguments, copy_layer, replay
 from tfcompress.quantize import export_forms
-from tfcompress.quantize.activation_ranges import FakeQuantize, range_layers
+from tfcompress.quantize.activation_ranges import (
+    FakeQuantize,
+    FixedFakeQuantize,
+    range_layers,
+)
 from tfcompress.quantize.affine_layers import (
     QuantizedNormalization,
     QuantizedRescaling,
@@ -35,6 +41,7 @@ from tfcompress.quantize.affine_layers import (
 )
 from tfcompress.quantize.aware import recipe_of
 from tfcompress.quantize.export_forms import Computed, Form, numpy
+from tfcompress.quantize.float_borders import ToFloat, as_casts
 from tfcompress.quantize.folded_layers import FoldedBatchNormalization
 from tfcompress.quantize.normalization import FreezableBatchNormalization, affine
 from tfcompress.quantize.operators import classify
@@ -82,12 +89,18 @@ class _Exporter:
         self._readers = {t: call for call in flat.calls for t in call.inputs}
         self._bits = next((one.bits for one in range_layers(model)), 8)
         self._inputs: dict[int, Any] = {}  # of kernels that fold, by their outputs
+        self._floats: set[int] = set()  # tensors in float, from a border on
         self._copies: dict[str, tuple[Any, Any]] = {}
         self._notes: list[str] = []
 
     def visit(self, call: Call, tensors: Mapping[int, Any]) -> Any:
         args, kwargs = arguments(call, tensors)
-        form = self._form(call)
+        if isinstance(call.layer, ToFloat):
+            self._floats.update(call.outputs)
+            return Computed(functools.partial(as_casts, call.layer))(args[0])
+        is_float = self._is_float(call)
+        self._floats.update(call.outputs if is_float else ())
+        form = None if is_float else self._form(call)
         if form is None:
             return self._copy(call)(*args, **kwargs)
         if self._folds_later(call):
@@ -95,6 +108,11 @@ class _Exporter:
             return args[0]  # nothing reads it
         folded = self._inputs.get(call.inputs[0])
         return Computed(form)(args[0] if folded is None else folded)
+
+    def _is_float(self, call: Call) -> bool:
+        """Return whether a call reads what is in float, and does not quantize it."""
+        quantizes = isinstance(call.layer, FakeQuantize | FixedFakeQuantize)
+        return not quantizes and not self._floats.isdisjoint(call.inputs)
 
     def _form(self, call: Call) -> Form | None:
         """Return what a call computes in the file; None if the layer says it."""

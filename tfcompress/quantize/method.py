@@ -25,7 +25,8 @@ class QuantizeResult:
     """A trained quantization-aware model and how it came about.
 
     Attributes:
-        model: What to convert: `tfcompress.tflite.convert` needs nothing else.
+        model: What to convert: `tfcompress.tflite.convert` needs nothing else. With
+            `adapt`, what that made.
         report: What is quantized, and what is not and why.
         training: History, epochs and time.
     """
@@ -41,6 +42,7 @@ def train_quantized(  # noqa: PLR0913 - as `train`, plus the recipe in `config`
     *,
     config: QuantizeConfig,
     task: data.Task | None = None,
+    adapt: Callable[[keras.Model], keras.Model] | None = None,
     wrap: Callable[[keras.Model], keras.Model] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     state_dir: files.PathLike | None = None,
@@ -54,8 +56,10 @@ def train_quantized(  # noqa: PLR0913 - as `train`, plus the recipe in `config`
             decides.
         config: The settings.
         task: As in `tfcompress.training.train`.
-        wrap: Makes the model that is fitted, such as a distiller, out of the
-            quantization-aware model.
+        adapt: Makes the model that is trained out of the quantization-aware one, such
+            as `tfcompress.sparsity.keep_zeros` for a model that was pruned.
+        wrap: Makes the model that is fitted, such as a distiller, out of the one that
+            is trained.
         callbacks: As in `tfcompress.training.train`.
         state_dir: Where to keep the state; the same call after a kill goes on.
         progress: As in `tfcompress.training.train`.
@@ -69,6 +73,7 @@ def train_quantized(  # noqa: PLR0913 - as `train`, plus the recipe in `config`
     data.check_fits(model, dataset)
     task = task or data.Task.for_model(model, dataset)
     qat_model, report = quantize_aware(model, **config.arguments())
+    qat_model = adapt(qat_model) if adapt else qat_model
     _set_ranges(qat_model, dataset, config, state_dir)
     steps = math.ceil(dataset.sizes["train"] / config.batch_size) * config.epochs
     norm_step, range_step = config.freeze_steps(total=steps)

@@ -11,6 +11,7 @@ import keras
 from tfcompress import errors, quantize
 from tfcompress.tflite import (
     exporting,
+    float_regions,
     int16_repairs,
     post_training,
     recipes,
@@ -67,4 +68,5 @@ def translate(
     )
     if recipe == "int16x8":
         content = int16_repairs.repair(content)
-    return post_training.Translated(content=content, improvements={})
+    content, kept = float_regions.finish(content)
+    return post_training.Translated(content=content, improvements={}, kept_float=kept)

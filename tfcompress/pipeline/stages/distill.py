@@ -1,14 +1,18 @@
-"""Stage ``distill``: train a student on the data and on a teacher's answers."""
+"""Stage ``distill``: train a student on the data and on a teacher's answers.
+
+The zeros of a pruned student stay.
+"""
 
 from __future__ import annotations
 
 from tfcompress import distill
+from tfcompress.pipeline.stages import zeros
 from tfcompress.pipeline.stages.context import Outcome, StageContext
 
 
 def run(context: StageContext) -> Outcome:
     """Train the newest model to answer like the teacher, usually the original."""
-    student = context.load("model")
+    student = zeros.held(context.load("model"))
     result = distill.distill(
         student,
         context.load("teacher"),
@@ -18,4 +22,4 @@ def run(context: StageContext) -> Outcome:
         state_dir=context.state_dir,
         progress=context.progress,
     )
-    return Outcome(model=student, history=result.history)
+    return Outcome(model=zeros.released(student), history=result.history)

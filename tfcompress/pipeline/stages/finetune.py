@@ -1,9 +1,13 @@
-"""Stage ``finetune``: train a cut model by one of the retraining arms."""
+"""Stage ``finetune``: train a cut model by one of the retraining arms.
+
+Surviving weights are trained around the zeros of a pruned model, which stay.
+"""
 
 from __future__ import annotations
 
 from tfcompress import graph
 from tfcompress.pipeline.settings import FinetuneConfig
+from tfcompress.pipeline.stages import zeros
 from tfcompress.pipeline.stages.context import Outcome, StageContext
 from tfcompress.training import arms, train
 
@@ -21,6 +25,7 @@ def run(context: StageContext) -> Outcome:
         macs_after=graph.cost(model).macs,
         original_epochs=config.original_epochs,
     )
+    model = zeros.held(model)  # new weights have none
     result = train(
         model,
         context.dataset,
@@ -30,4 +35,4 @@ def run(context: StageContext) -> Outcome:
         progress=context.progress,
     )
     details = {"arm": config.arm, "epochs": training.epochs}
-    return Outcome(model=model, history=result.history, details=details)
+    return Outcome(model=zeros.released(model), history=result.history, details=details)

@@ -1,7 +1,8 @@
 """Stage ``quantize``: train with an integer recipe's rounding in the model.
 
 With `max_drop`, first a file is made without training and judged on held-out data; if
-it loses no more than that, the model goes on as it is.
+it loses no more than that, the model goes on as it is.  The zeros of a pruned model
+stay.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import keras
 
 from tfcompress import quantize, tflite
 from tfcompress.pipeline.settings import QuantizeStageConfig
-from tfcompress.pipeline.stages import teaching
+from tfcompress.pipeline.stages import teaching, zeros
 from tfcompress.pipeline.stages.context import Outcome, StageContext
 
 CALIBRATION_EXAMPLES = 500
@@ -34,16 +35,16 @@ def run(context: StageContext) -> Outcome:
         context.dataset,
         config=config.quantizing(),
         task=context.task,
+        adapt=zeros.held,
         wrap=teaching.wrapper(context),
         state_dir=context.state_dir,
         progress=context.progress,
     )
+    report = {**result.report.to_dict(), "zeros_kept": zeros.zeros_of(model)}
     return Outcome(
-        model=result.model,
+        model=zeros.released(result.model),
         history=result.training.history,
-        details={
-            "quantization": {"trained": True, **untrained, **result.report.to_dict()}
-        },
+        details={"quantization": {"trained": True, **untrained, **report}},
     )
 
 
