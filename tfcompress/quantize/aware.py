@@ -29,7 +29,7 @@ from tfcompress.graph.reading import Call, read_model
 from tfcompress.graph.rebuilding import arguments, copy_compile, replay
 from tfcompress.quantize.activation_ranges import FakeQuantize, FixedFakeQuantize
 from tfcompress.quantize.float_borders import ToFloat
-from tfcompress.quantize.layer_making import LayerMaker
+from tfcompress.quantize.layer_making import LayerMaker, policy_of
 from tfcompress.quantize.precision_maps import layer_recipes
 from tfcompress.quantize.range_layers import RangeLayers
 from tfcompress.quantize.recipes import Recipe, find
@@ -177,7 +177,7 @@ class _Builder:
         if self.sites.operators[call.index].kind == "float":
             args, kwargs = arguments(call, self._in_float(call, tensors))
             return self.make.layer(call)(*args, **kwargs)
-        policy = getattr(call.layer, "dtype_policy", None)
+        policy = policy_of(call, self.flat)
         for tensor in call.inputs:
             if tensor in self.sites.entries and tensor not in self._entries:
                 value = tensors[tensor]

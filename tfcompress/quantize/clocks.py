@@ -13,26 +13,20 @@ import tensorflow as tf
 
 
 class Clock:
-    """An optimizer's counter and the step at which something stops.
+    """An optimizer, whose steps count, and the step at which something stops.
 
     Opaque to Keras on purpose: a variable that a layer holds would be saved with it.
 
     Args:
-        iterations: The optimizer's counter of steps.
+        optimizer: What counts: its ``iterations``, which with
+            ``gradient_accumulation_steps`` are the updates of the weights.
         at_step: The first step that is frozen.
     """
 
-    def __init__(self, iterations: Any, at_step: int) -> None:
-        self.iterations, self.at_step = iterations, at_step
+    def __init__(self, optimizer: Any, at_step: int) -> None:
+        self._optimizer, self._at_step = optimizer, at_step
 
     def is_over(self) -> Any:
         """Return whether the step has come, as a tensor."""
-        return tf.convert_to_tensor(self.iterations.value) >= self.at_step
-
-    def same(self, other: Any) -> bool:
-        """Return whether `other` tells the same."""
-        return (
-            isinstance(other, Clock)
-            and other.iterations is self.iterations
-            and other.at_step == self.at_step
-        )
+        # Read here, in the step: with accumulation it is computed from a variable.
+        return tf.convert_to_tensor(self._optimizer.iterations) >= self._at_step

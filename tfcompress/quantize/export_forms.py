@@ -25,10 +25,10 @@ Form = Callable[[Any], Any]
 
 
 class Computed(keras.layers.Layer):
-    """A function of one tensor as a layer; it lives only as long as a conversion."""
+    """A function of one float32 tensor as a layer, which lives for a conversion."""
 
     def __init__(self, function: Form) -> None:
-        super().__init__()
+        super().__init__(dtype="float32")
         self._function = function
 
     def call(self, inputs: Any) -> Any:

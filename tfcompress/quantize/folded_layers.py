@@ -17,6 +17,9 @@ normalization only shifts the mean; it is folded with the rest.  The batch's sta
 need the convolution with the kernel as it is: a second one.  With a scale per channel
 none of this is needed (`weighted_layers`).
 
+In mixed precision only the convolutions are in 16 bits.  Kernels are folded and rounded
+in the type of the variables, as for the file, and statistics are taken in it.
+
 Source: B. Jacob et al., CVPR 2018, section 3.2; R. Krishnamoorthi, 2018, section 3.2.3
 (the correction by sigma / sigma_B and the freezing).
 """
@@ -42,7 +45,8 @@ class FoldedBatchNormalization(keras.layers.Layer):
     Args:
         layer: One of the layers of `weighted_layers`, with ``per_channel=False``.
         norm: A BatchNormalization over the last axis.
-        **settings: ``name`` and others of `keras.layers.Layer`.
+        **settings: ``name`` and others of `keras.layers.Layer`; ``dtype`` is that of
+            the variables, whatever the two compute in.
     """
 
     def __init__(self, layer: Any, norm: Any, **settings: Any) -> None:
@@ -83,11 +87,11 @@ class FoldedBatchNormalization(keras.layers.Layer):
         kernel, offset = self.folded_kernel()
         steps = self.layer.kernel_steps(kernel)
         offset = bias_grid.on_grid(offset, layer=self, kernel_steps=steps)
-        return self.layer.apply_kernel(inputs, kernel) + offset
+        return self._products(inputs, kernel) + offset
 
     def _learning(self, inputs: Any) -> Any:
         norm, layer = self.norm, self.layer
-        plain = layer.apply_kernel(inputs, ops.convert_to_tensor(layer.kernel))
+        plain = self._products(inputs, ops.convert_to_tensor(layer.kernel))
         axes = list(range(len(plain.shape) - 1))
         mean, variance = ops.moments(plain, axes)
         if layer.use_bias:
@@ -97,10 +101,15 @@ class FoldedBatchNormalization(keras.layers.Layer):
         kernel = layer.on_grid(layer.kernel * layer.spread(self._gamma() / deviation))
         bias = layer.bias if layer.use_bias else 0.0
         offset = self._beta() + self._gamma() * (bias - mean) / batch_deviation
-        outputs = layer.apply_kernel(inputs, kernel) * (deviation / batch_deviation)
+        outputs = self._products(inputs, kernel) * (deviation / batch_deviation)
         average(norm.moving_mean, mean, norm.momentum)
         average(norm.moving_variance, variance, norm.momentum)
         return outputs + offset
+
+    def _products(self, inputs: Any, kernel: Any) -> Any:
+        """Convolve in the type that the layer computes in."""
+        given = (ops.cast(one, self.layer.compute_dtype) for one in (inputs, kernel))
+        return ops.cast(self.layer.apply_kernel(*given), self.compute_dtype)
 
     def _gamma(self) -> Any:
         return self.norm.gamma if self.norm.scale else 1.0

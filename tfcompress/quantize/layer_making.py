@@ -108,7 +108,7 @@ class LayerMaker:
         if operator.function in _ACTIVATIONS:
             bits = self._recipes[call.name].activation_bits
             kind = _ACTIVATIONS[operator.function]
-            return kind(bits=bits, name=name, dtype=_policy(call.layer))
+            return kind(bits=bits, name=name, dtype=policy_of(call, self._flat))
         if operator.kind == "affine" and (kind := entry_for(call.layer, AFFINE)):
             return kind.from_config({**call.layer.get_config(), "name": name})
         return copy_layer(call.layer, name, {}, self.notes)
@@ -128,10 +128,12 @@ class LayerMaker:
         pair = (call.name, kernel.name)
         if pair not in self._pairs:
             norm = _NORM.from_config({**_NORM.get_config(call.layer), "name": "norm"})
+            quantized = self._quantized(kernel, kernel.name)
             self._pairs[pair] = FoldedBatchNormalization(
-                self._quantized(kernel, kernel.name),
+                quantized,
                 norm,
                 name=self._renamed.get(call.name, kernel.name),
+                dtype=quantized.variable_dtype,
             )
             self._olds[call.name], self._olds[kernel.name] = call.layer, kernel.layer
         return self._pairs[pair]
@@ -160,6 +162,7 @@ def _normalization(
     return made
 
 
-def _policy(layer: Any) -> Any:
-    """Return a layer's dtype policy; None for an operation, which has none."""
-    return getattr(layer, "dtype_policy", None)
+def policy_of(call: Call, flat: FlatModel) -> Any:
+    """Return a layer's dtype policy; of an operation, the type of what it makes."""
+    made = flat.tensors[call.outputs[0]].dtype
+    return getattr(call.layer, "dtype_policy", made)

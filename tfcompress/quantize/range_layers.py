@@ -61,7 +61,7 @@ class RangeLayers:
             return False
         return self._range(tensor).sources == (tensor,)
 
-    def apply(self, tensor: int, value: Any, *, policy: Any = None) -> Any:
+    def apply(self, tensor: int, value: Any, *, policy: Any) -> Any:
         """Return `value`, quantized if there is a site at `tensor`."""
         index = self._sites.range_of.get(tensor)
         if index is None:
@@ -79,7 +79,7 @@ class RangeLayers:
             result = layer(value, observe=False, ties=self._ties(tensor))
         maker = self._makers.get(tensor)
         if maker and maker.name in self.renamed and layer.name != maker.name:
-            return keras.layers.Identity(name=maker.name)(result)
+            return keras.layers.Identity(name=maker.name, dtype=policy)(result)
         return result
 
     def _ties(self, tensor: int) -> str:
