@@ -290,6 +290,16 @@ def test_names_of_nested_layers_are_prefixed_only_on_collision():
     assert sorted(graph.layers) == ["conv", "head", "tower_conv"]
 
 
+def test_a_nested_layer_may_be_called_like_an_input():
+    """The input keeps its name."""
+    inner_in = keras.Input((6, 6, 3))
+    y = layers.Conv2D(8, 1, name="image")(inner_in)
+    tower = keras.Model(inner_in, y, name="tower")
+    x = keras.Input((6, 6, 3), name="image")
+    graph = check(keras.Model(x, layers.Conv2D(2, 1, name="head")(tower(x))))
+    assert sorted(graph.layers) == ["head", "tower_image"]
+
+
 def test_frozen_base_called_with_training_false_stays_so():
     """Transfer learning's base(x, training=False) survives the flattening."""
     base_in = keras.Input((6, 6, 3))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests import models, strategies
-from tests.quantize.nets import conv, layers, ranged, snr_db, wired
+from tests.quantize.nets import conv, images_for, layers, ranged, snr_db, wired
 from tfcompress import errors, graph, quantize
 from tfcompress.quantize.activation_ranges import FakeQuantize, range_layers
 
@@ -166,6 +166,104 @@ def test_shared_layers_keep_one_kernel_and_have_a_range_per_call():
     qat_model, _ = quantize.quantize_aware(model)
     assert kinds(qat_model).count("QuantizedConv2D") == 1
     assert {"shared_range", "shared_range_"} <= {one.name for one in qat_model.layers}
+
+
+def twice(layer):
+    """Return a net that calls an activation after each of two convolutions."""
+    return lambda x: layers.Dense(2, name="last")(
+        layer(conv(layer(conv(x, name="a")), name="b"))
+    )
+
+
+def nested_twice(x):
+    inside = keras.Input((8, 8, 4))
+    relu = layers.ReLU()
+    inner = keras.Model(inside, relu(conv(relu(conv(inside)))), name="inner")
+    return conv(inner(inner(conv(x))))
+
+
+def siamese(x):
+    tower = layers.Conv2D(4, 3, activation="relu", name="tower")
+    other = layers.MaxPooling2D(3, 1, padding="same")(x)
+    return layers.Subtract()([tower(x), tower(other)])
+
+
+def tied_once(x):
+    """One of the ReLU's ranges is that of a concatenation, so the layer stays."""
+    relu = layers.ReLU(name="relu")
+    joined = layers.Concatenate()([relu(conv(x)), conv(x)])
+    return conv(relu(conv(joined)))
+
+
+REUSED = {
+    "relu": lambda x: twice(layers.ReLU())(x),
+    "capped": lambda x: twice(layers.ReLU(0.5))(x),
+    "activation": lambda x: twice(layers.Activation("relu"))(x),
+    "siamese": siamese,
+    "nested": nested_twice,
+    "tied_once": tied_once,
+}
+
+
+@pytest.mark.parametrize("name", REUSED)
+def test_every_call_of_a_relu_has_a_range_of_its_own(name):
+    """Nothing negative passes, and numbers stay the original's."""
+    model = wired(REUSED[name])
+    qat_model, report = ranged(model)
+    assert report.fully_quantized
+    images = images_for(model, 16, seed=1)
+    assert snr_db(np.asarray(model(images)), np.asarray(qat_model(images))) > 22
+
+
+def test_a_sequential_model_may_hold_another_twice():
+    """A nested model that is called twice shares its layers, its ReLU too."""
+    given = keras.Input((8, 8, 4))
+    inner = keras.Sequential(
+        [given, layers.Conv2D(4, 3, padding="same"), layers.ReLU()]
+    )
+    model = models.randomise(keras.Sequential([given, inner, inner, layers.Dense(2)]))
+    qat_model, report = ranged(model)
+    assert report.fully_quantized
+    images = images_for(model, 16, seed=1)
+    assert snr_db(np.asarray(model(images)), np.asarray(qat_model(images))) > 22
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        layers.ReLU(name="last"),
+        layers.Conv2D(4, 3, padding="same", name="last"),
+        layers.Conv2D(4, 3, padding="same", activation="relu", name="last"),
+    ],
+    ids=["relu", "convolution", "with_relu"],
+)
+def test_an_output_keeps_the_name_of_a_layer_that_is_called_before(last):
+    """Where a layer makes two outputs, the second is numbered, as in a float file."""
+    model = wired(lambda x: last(conv(last(conv(x)))))
+    qat_model, _ = quantize.quantize_aware(model)
+    assert graph.output_names(qat_model) == ["last"]
+    x = model.input
+    y = last(conv(x))
+    two, _ = quantize.quantize_aware(keras.Model(x, [y, last(conv(y))]))
+    assert graph.output_names(two) == ["last", "last_1"]
+
+
+def test_an_output_in_float_keeps_its_name():
+    """Also where a layer in integers reads it."""
+    x = keras.Input((8, 8, 4))
+    y = Wave(name="wave")(conv(x))
+    qat_model, _ = quantize.quantize_aware(keras.Model(x, [y, conv(y, name="b")]))
+    assert graph.output_names(qat_model) == ["wave", "b"]
+
+
+def test_layers_of_ours_take_no_name_of_the_users():
+    """Ranges and renamed layers go by another name then."""
+    x = keras.Input((8, 8, 4), name="a_range")
+    y = conv(conv(x, name="a"), name="b_unrounded")
+    qat_model, report = quantize.quantize_aware(keras.Model(x, conv(y, name="b")))
+    names = {layer.name for layer in qat_model.layers}
+    assert {"a", "a_range_", "b_unrounded", "b_unrounded_", "b"} <= names
+    assert set(report.layers) == {"a", "b_unrounded", "b"}
 
 
 def test_a_per_tensor_kernel_folds_its_norm_in_every_step(net):

@@ -20,6 +20,7 @@ from tests.quantize.nets import (
 )
 from tests.training.networks import blobs
 from tfcompress import data, errors, quantize, tflite, training, zoo
+from tfcompress.tflite.running import Runner
 
 pytestmark = pytest.mark.filterwarnings("ignore:Statistics for quantized inputs")
 
@@ -49,10 +50,13 @@ IMAGES = {
     "dilated": lambda x: layers.Conv2D(8, 3, dilation_rate=2)(x),
     "transposed": lambda x: layers.Conv2DTranspose(6, 3, 2, padding="same")(x),
     "concat": lambda x: conv(layers.Concatenate()([conv(x), conv(x), x])),
+    "shared_relu": lambda x: (lambda relu: relu(conv(relu(conv(x)))))(layers.ReLU()),
     "three_terms": lambda x: layers.ReLU()(layers.Add()([conv(x), conv(x), x])),
     "operators": lambda x: conv(x) * 0.5 - x / 3.0 + 1.0,
     "subtract": lambda x: layers.Subtract()([conv(x), x]),
     "maximum": lambda x: layers.Maximum()([conv(x), x]),
+    "three_factors": lambda x: layers.Multiply()([conv(x), conv(x), x]),
+    "least_of_three": lambda x: layers.Minimum()([conv(x), conv(x), x]),
     "average": lambda x: layers.Average()([conv(x), conv(x), x]),
     "scaled_sum": lambda x: layers.ReLU()(CustomScaleLayer(0.2)([conv(x), conv(x)])),
     "average_pool": lambda x: layers.AveragePooling2D(2)(conv(x)),
@@ -269,3 +273,46 @@ def test_the_check_of_parity_takes_the_trained_model(trained):
     report = tflite.check_parity(qat_model, tflite.convert(qat_model), data=examples)
     assert report.agreement >= 0.998
     assert agreement(np.eye(2), np.eye(2)) == 1.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_a_rescaling_in_float_is_one_in_the_file(dtype):
+    """Of integers, which have no range, and where the user asks for it."""
+    x = keras.Input((8, 8, 3), dtype=dtype, name="image")
+    y = conv(layers.Rescaling(1 / 255.0, name="rescaling")(x))
+    model = models.randomise(keras.Model(x, layers.Dense(2)(layers.Flatten()(y))))
+    qat_model, report = quantize.quantize_aware(model, skip=["rescaling"])
+    images = np.random.default_rng(0).integers(0, 256, (32, 8, 8, 3)).astype(dtype)
+    quantize.calibrate(qat_model, [images])
+    assert list(report.float_layers) == ["rescaling"]
+    conversion, quality, _ = parity(qat_model, images, allow_float_ops=True)
+    kinds = [operator.name for operator in conversion.inspection.operators]
+    assert "MUL" in kinds
+    assert "DEPTHWISE_CONV_2D" not in kinds
+    assert conversion.inspection.inputs[0].dtype == dtype
+    assert quality > 45
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["int8", "int16x8"])
+def test_an_input_that_is_an_output_too_comes_out_rounded(recipe):
+    """By at most half a step of its range: 2 / 255 in 8 bits."""
+    x = keras.Input((8, 8, 4), name="image")
+    model = models.randomise(keras.Model(x, [x, conv(x, name="last")]))
+    qat_model, _ = quantize.quantize_aware(model, recipe)
+    images = np.random.default_rng(0).uniform(-1, 1, (16, 8, 8, 4)).astype("f4")
+    quantize.calibrate(qat_model, [images])
+    conversion = tflite.convert(qat_model)
+    image, last = Runner(conversion.content)(images)
+    assert [o.name for o in conversion.inspection.outputs] == ["image", "last"]
+    assert np.abs(image - images).max() <= 1.01 / 255
+    assert snr_db(np.asarray(qat_model(images)[1]), last) > 45
+
+
+@pytest.mark.slow
+def test_a_layer_may_have_any_name():
+    """Layers that live for a conversion take no name of the user's."""
+    model = wired(lambda x: layers.Dense(2)(layers.Flatten(name="computed_1")(conv(x))))
+    qat_model, _ = ranged(model)
+    assert tflite.convert(qat_model).float_operators == ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keras
+import pytest
 
 from tests.quantize.nets import conv, layers
 from tfcompress.graph.reading import read_model
@@ -136,3 +137,32 @@ def test_layers_of_several_operators_are_split():
     image = keras.random.normal((2, 8, 8, 4), seed=0)
     difference = keras.ops.max(keras.ops.abs(simple(image) - model(image)))
     assert float(difference) < 1e-5
+
+
+def test_parts_of_a_layer_take_no_name_of_another():
+    """Whatever a part is called after its layer, the user may have said before."""
+    x = keras.Input((8, 8, 4), name="out_kernel")
+    y = layers.SeparableConv2D(4, 3, activation="relu", name="sep")(x)
+    y = conv(y, name="sep_depthwise")
+    y = conv(y, name="sep_activation")
+    y = layers.Multiply(name="times")([y, y, y])
+    y = layers.ReLU(name="times_0")(y)
+    y = layers.Dense(3, activation="softmax", name="out")(y)
+    model = keras.Model(x, y)
+    simple, origin, _ = simplify(model, read_model(model))
+    assert origin["sep_depthwise_"] == origin["sep_activation_"] == "sep"
+    assert origin["times_0_"] == origin["times"] == "times"
+    assert origin["out_kernel_"] == origin["out"] == "out"
+    image = keras.random.normal((2, 8, 8, 4), seed=0)
+    difference = keras.ops.max(keras.ops.abs(simple(image) - model(image)))
+    assert float(difference) < 1e-5
+
+
+@pytest.mark.parametrize("kind", ["Add", "Average", "Multiply"])
+def test_a_merge_of_one_tensor_is_left_as_it_is(kind):
+    """There is nothing to add or multiply."""
+    x = keras.Input((4,))
+    model = keras.Model(x, getattr(layers, kind)(name="one")([x]))
+    simple, _, _ = simplify(model, read_model(model))
+    assert [layer.name for layer in simple.layers[1:]] == ["one"]
+    assert float(simple(keras.ops.full((1, 4), 3.0))[0, 0]) == 3.0

@@ -1,3 +1,5 @@
+import keras
+import numpy as np
 import pytest
 
 from tests.tflite.editing import edited
@@ -46,3 +48,12 @@ def test_only_json_goes_in(converted):
 def test_another_tools_entry_is_no_error(blob):
     """What is no JSON object of ours reads as no note."""
     assert metadata.decode({"tfcompress": blob}) == {}
+
+
+def test_an_output_may_be_called_like_an_input():
+    """Each keeps its tensor."""
+    x = keras.Input((4,), name="signal")
+    y = keras.layers.Dense(4, kernel_initializer="ones")(x)
+    model = keras.Model({"signal": x}, {"signal": y})
+    runner = tflite.Runner(tflite.convert(model).content)
+    assert runner(np.ones((1, 4), "float32")).tolist() == [[4.0] * 4]

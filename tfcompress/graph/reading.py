@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
@@ -41,7 +41,8 @@ class Call:
     Attributes:
         index: Position in the topological order.
         layer: The Keras layer or operation.
-        name: Name of the layer, unique over all layers of the flattened model.
+        name: Name of the layer, unique over all layers and inputs of the flattened
+            model.
         args, kwargs: The arguments, with a `Ref` in place of each tensor.
         inputs: The tensors among the arguments, in order.
         outputs: The tensors it makes.
@@ -85,7 +86,7 @@ def read_model(model: keras.Model) -> FlatModel:
             quantized.
     """
     graph = functional_graph(model)
-    reader = _Reader()
+    reader = _Reader(input_names(model))
     inputs = tree.map_structure(reader.new_tensor, graph.input)
     bindings = dict(zip(_ids(graph.input), _leaves(inputs), strict=True))
     reader.walk(graph, bindings, {})
@@ -148,11 +149,11 @@ def _refuse_quantized(model: keras.Model) -> None:
 class _Reader:
     """Inlines nested graphs while it numbers tensors and names layers."""
 
-    def __init__(self) -> None:
+    def __init__(self, taken: Iterable[str]) -> None:
         self.tensors: list[Tensor] = []
         self.calls: list[Call] = []
         self._names: dict[int, str] = {}
-        self._taken: Counter[str] = Counter()
+        self._taken = Counter(taken)
 
     def new_tensor(self, tensor: Any) -> Ref:
         self.tensors.append(Tensor(tuple(tensor.shape), str(tensor.dtype), tensor.name))
@@ -253,6 +254,21 @@ def _leaves(structure: Any) -> list[Ref]:
 
 def _ids(structure: Any) -> list[int]:
     return [id(tensor) for tensor in tree.flatten(structure)]
+
+
+def input_names(model: Any) -> list[str]:
+    """Return the names of a model's inputs, in order: those of their layers.
+
+    Raises:
+        ModelError: See `read_model`.
+
+    Example:
+        >>> x = keras.Input((2,), name="features")
+        >>> input_names(keras.Model(x, keras.layers.Dense(1)(x)))
+        ['features']
+    """
+    tensors = tree.flatten(functional_graph(model).input)
+    return [str(tensor._keras_history.operation.name) for tensor in tensors]  # noqa: SLF001 - the only record
 
 
 def output_names(model: Any) -> list[str]:

@@ -30,6 +30,7 @@ from tfcompress.graph.rebuilding import arguments, copy_compile, replay
 from tfcompress.quantize.activation_ranges import FakeQuantize, FixedFakeQuantize
 from tfcompress.quantize.float_borders import ToFloat
 from tfcompress.quantize.layer_making import LayerMaker, policy_of
+from tfcompress.quantize.layer_names import LayerNames
 from tfcompress.quantize.precision_maps import layer_recipes
 from tfcompress.quantize.range_layers import RangeLayers
 from tfcompress.quantize.recipes import Recipe, find
@@ -150,9 +151,11 @@ class _Builder:
         self.model, self.recipes, self.whole = model, recipes, whole
         self.flat = read_model(model)
         self.sites = find_sites(self.flat, recipes)
+        self.names = LayerNames(model, self.flat)
         self.ranges = RangeLayers(
             self.flat,
             self.sites,
+            self.names,
             bits=whole.activation_bits or 8,
             momentum=momentum,
         )
@@ -204,7 +207,7 @@ class _Builder:
             key = tensor, asked
             if key not in self._borders:
                 stem = maker.name if maker else self.flat.tensors[tensor].name
-                name = f"{stem}_{'asked_for' if asked else 'left_in'}_float"
+                name = self.names.new(f"{stem}_to_float")
                 layer = ToFloat(asked=asked, name=name)
                 self._borders[key] = layer(tensors[tensor])
             bordered[tensor] = self._borders[key]

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from tfcompress.graph.rule_table import entry_for
 from tfcompress.quantize import affine_layers, fake_quant
 from tfcompress.quantize.activation_ranges import FakeQuantize
 from tfcompress.quantize.operators import Operator
@@ -184,6 +185,8 @@ def affine_form(scale: Array, offset: Array) -> Form:
 
 def plain_form(layer: Any, operator: Operator, *, bits: int) -> Form | None:
     """Return the form of a layer that is no layer of ours; None if it has none."""
+    if entry_for(layer, affine_layers.QUANTIZED):
+        return None  # in integers it is a layer of ours: this one is left in float
     if operator.kind == "affine":
         channels = layer.output.shape[-1]
         return affine_form(*affine_layers.factors_and_offsets(layer, channels))

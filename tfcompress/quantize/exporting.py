@@ -43,6 +43,7 @@ from tfcompress.quantize.aware import recipe_of
 from tfcompress.quantize.export_forms import Computed, Form, numpy
 from tfcompress.quantize.float_borders import ToFloat, as_casts
 from tfcompress.quantize.folded_layers import FoldedBatchNormalization
+from tfcompress.quantize.layer_names import LayerNames
 from tfcompress.quantize.normalization import FreezableBatchNormalization, affine
 from tfcompress.quantize.operators import classify
 from tfcompress.quantize.weighted_layers import FakeQuantizedKernel
@@ -85,6 +86,7 @@ class _Exporter:
     """Writes each call in the form that the converter wants."""
 
     def __init__(self, model: keras.Model, flat: FlatModel) -> None:
+        self._names = LayerNames(model, flat)
         self._makers = {t: call for call in flat.calls for t in call.outputs}
         self._readers = {t: call for call in flat.calls for t in call.inputs}
         self._bits = next((one.bits for one in range_layers(model)), 8)
@@ -97,7 +99,9 @@ class _Exporter:
         args, kwargs = arguments(call, tensors)
         if isinstance(call.layer, ToFloat):
             self._floats.update(call.outputs)
-            return Computed(functools.partial(as_casts, call.layer))(args[0])
+            return self._computed(call, functools.partial(as_casts, call.layer))(
+                args[0]
+            )
         is_float = self._is_float(call)
         self._floats.update(call.outputs if is_float else ())
         form = None if is_float else self._form(call)
@@ -107,7 +111,7 @@ class _Exporter:
             self._inputs[call.outputs[0]] = args[0]
             return args[0]  # nothing reads it
         folded = self._inputs.get(call.inputs[0])
-        return Computed(form)(args[0] if folded is None else folded)
+        return self._computed(call, form)(args[0] if folded is None else folded)
 
     def _is_float(self, call: Call) -> bool:
         """Return whether a call reads what is in float, and does not quantize it."""
@@ -150,6 +154,11 @@ class _Exporter:
             and reader is not None
             and isinstance(reader.layer, _FOLDS)
         )
+
+    def _computed(self, call: Call, form: Form) -> Computed:
+        layer = Computed(form)
+        layer.name = self._names.new(f"computed_{call.index}")
+        return layer
 
     def _copy(self, call: Call) -> Any:
         if call.name not in self._copies:

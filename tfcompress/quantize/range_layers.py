@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import keras
 
 from tfcompress.graph.reading import Call, FlatModel
 from tfcompress.quantize.activation_ranges import FakeQuantize, FixedFakeQuantize
+from tfcompress.quantize.layer_names import LayerNames
 from tfcompress.quantize.sites import Range, Sites
 
 
@@ -15,44 +17,70 @@ class RangeLayers:
     """Makes one layer for each range, when it is first needed.
 
     A ReLU whose output alone sets a range is part of the range's layer, under the
-    ReLU's name: clipping at the range's lower end is the ReLU.
+    ReLU's name if it is called once: clipping at the range's lower end is the ReLU.
 
     Args:
         flat: The model.
         sites: Where it is quantized.
+        names: Of the model's layers.
         bits: Of activations.
         momentum: Of the moving averages.
+
+    Attributes:
+        renamed: New names of layers at the outputs: theirs go to their ranges.
     """
 
     def __init__(
-        self, flat: FlatModel, sites: Sites, *, bits: int, momentum: float
+        self,
+        flat: FlatModel,
+        sites: Sites,
+        names: LayerNames,
+        *,
+        bits: int,
+        momentum: float,
     ) -> None:
-        self._flat, self._sites = flat, sites
+        self._flat, self._sites, self._names = flat, sites, names
         self._bits, self._momentum = bits, momentum
         self._makers = {t: call for call in flat.calls for t in call.outputs}
-        self._outputs = set(flat.output_tensors())
-        self._taken = {call.name for call in flat.calls}
+        self._outputs = dict.fromkeys(flat.output_tensors())
+        self._calls = Counter(call.name for call in flat.calls)
         self._layers: dict[int, FakeQuantize] = {}
+        self._last_names = self._name_outputs()
         self.renamed = self._find_renamed()
 
-    def _find_renamed(self) -> dict[str, str]:
-        """Return new names of layers at the outputs: theirs go to their ranges.
+    def _name_outputs(self) -> dict[int, str]:
+        """Return the name of the range at each output that has one.
 
-        Losses, metrics and files call an output by the layer that makes it.
+        Losses, metrics and files call an output by the layer that makes it.  Where one
+        layer makes several outputs, the later ones are numbered, as files do.
         """
-        names = [call.name for call in self._flat.calls]
+        makers = {t: self._makers[t].name for t in self._outputs if t in self._makers}
+        times = Counter(name for t, name in makers.items() if not self._is_ranged(t))
         found = {}
-        for tensor in self._outputs & self._sites.range_of.keys():
-            maker, one = self._makers.get(tensor), self._range(tensor)
-            if (
-                maker is not None
-                and (tensor in one.sources or tensor in self._sites.rounded)
-                and one.fixed is None
-                and names.count(maker.name) == 1
-                and not self.rectifies(maker)
-            ):
-                found[maker.name] = f"{maker.name}_unrounded"
+        for tensor in filter(self._is_ranged, makers):
+            name = makers[tensor]
+            again = times[name]
+            found[tensor] = self._names.new(f"{name}_{again}") if again else name
+            times[name] += 1
         return found
+
+    def _is_ranged(self, tensor: int) -> bool:
+        """Return whether the layer of a range is the last to make a call's output."""
+        sites = self._sites
+        if tensor not in sites.range_of or tensor in sites.entries:
+            return False
+        one = self._range(tensor)
+        return one.fixed is None and (tensor in one.sources or tensor in sites.rounded)
+
+    def _find_renamed(self) -> dict[str, str]:
+        """Return new names of layers whose own go to the ranges of outputs."""
+        given = set(self._last_names.values())
+        made = [call.name for call in self._flat.calls if not self.rectifies(call)]
+        return {
+            name: self._names.new(f"{name}_unrounded")
+            for name in dict.fromkeys(made)
+            if name in given
+        }
 
     def rectifies(self, call: Call) -> bool:
         """Return whether a call's ReLU is done by the layer of its range."""
@@ -77,10 +105,10 @@ class RangeLayers:
             result = layer(value, source=found.sources.index(tensor))
         else:
             result = layer(value, observe=False, ties=self._ties(tensor))
-        maker = self._makers.get(tensor)
-        if maker and maker.name in self.renamed and layer.name != maker.name:
-            return keras.layers.Identity(name=maker.name, dtype=policy)(result)
-        return result
+        last = self._last_names.get(tensor, layer.name)
+        if last == layer.name:
+            return result
+        return keras.layers.Identity(name=last, dtype=policy)(result)
 
     def _ties(self, tensor: int) -> str:
         """Return how TFLite rounds the averages that a call makes."""
@@ -105,15 +133,14 @@ class RangeLayers:
         found = self._sites.ranges[index]
         first = found.sources[0]
         relu = self._sites.rectified.get(first) if len(found.sources) == 1 else None
-        call = None if relu is None else self._flat.calls[relu]
         cap = None if relu is None else self._sites.operators[relu].max_value
         self._layers[index] = FakeQuantize(
             bits=self._bits,
             momentum=self._momentum,
             sources=len(found.sources),
-            rectify=call is not None,
+            rectify=relu is not None,
             max_value=cap,
-            name=self._name(first) if call is None else call.name,
+            name=self._name(first),
             dtype=policy,
         )
         return self._layers[index]
@@ -122,13 +149,11 @@ class RangeLayers:
         return self._sites.ranges[self._sites.range_of[tensor]]
 
     def _name(self, tensor: int) -> str:
-        """Return a new name after what makes the tensor."""
+        """Return the name of a new layer, after what makes its tensor."""
+        if tensor in self._last_names:
+            return self._last_names[tensor]
         maker = self._makers.get(tensor)
-        if maker and maker.name in self.renamed and len(maker.outputs) == 1:
+        if maker and self.rectifies(maker) and self._calls[maker.name] == 1:
             return maker.name
         stem = maker.name if maker else self._flat.tensors[tensor].name
-        name = f"{stem}_range"
-        while name in self._taken:
-            name = f"{name}_"
-        self._taken.add(name)
-        return name
+        return self._names.new(f"{stem}_range")

@@ -5,7 +5,8 @@ A range lies after every operator, so every operator has to be a call of its own
     Conv2D(activation="silu")   ->  Conv2D, Activation
     SeparableConv2D             ->  DepthwiseConv2D, Conv2D
     Add of n tensors            ->  n - 1 additions of two
-    Average of n tensors        ->  the same, and a factor 1/n
+    Multiply of n tensors       ->  n - 1 products of two
+    Average of n tensors        ->  n - 1 additions of two, and a factor 1/n
     x + scale y in one layer    ->  a factor, an addition  (Inception-ResNet)
 
 The part with the kernel keeps the layer's name, except at the model's outputs, whose
@@ -23,9 +24,10 @@ from tfcompress.graph.copying import copy_weights
 from tfcompress.graph.reading import Call, FlatModel
 from tfcompress.graph.rebuilding import arguments, copy_layer, replay
 from tfcompress.graph.rule_table import entry_for
+from tfcompress.quantize.layer_names import LayerNames
 from tfcompress.quantize.operators import SCALED_SUM, classify
 
-_MERGES: Any = (keras.layers.Add, keras.layers.Average)
+_MERGES: Any = (keras.layers.Add, keras.layers.Average, keras.layers.Multiply)
 _SEPARABLE: Any = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
 
 
@@ -43,19 +45,26 @@ def simplify(
         The model; for every layer of it the name of the layer that it is part of; and
         notes on layers that could not be copied.
     """
-    splitter = _Splitter(set(leave), set(flat.output_tensors()))
+    names = LayerNames(model, flat)
+    splitter = _Splitter(names, set(leave), _last_layers(flat))
     simple = replay(model, flat, splitter.visit)
     splitter.copy_state()
     return simple, splitter.origin, splitter.notes
 
 
+def _last_layers(flat: FlatModel) -> set[str]:
+    """Return the names of the layers that make the model's outputs."""
+    outputs = set(flat.output_tensors())
+    return {call.name for call in flat.calls if outputs & set(call.outputs)}
+
+
 class _Splitter:
     """Makes the parts of each layer, once, and calls them."""
 
-    def __init__(self, leave: set[str], outputs: set[int]) -> None:
+    def __init__(self, names: LayerNames, leave: set[str], last: set[str]) -> None:
         self.origin: dict[str, str] = {}
         self.notes: list[str] = []
-        self._leave, self._outputs = leave, outputs
+        self._names, self._leave, self._last = names, leave, last
         self._parts: dict[str, list[Any]] = {}
         self._layers: dict[str, Any] = {}
 
@@ -82,22 +91,47 @@ class _Splitter:
         kind = classify(call).kind
         if name in self._leave or kind == "float":
             return [copy_layer(layer, name, {}, self.notes)]
-        if isinstance(layer, _MERGES):
-            return _merging(layer, name, len(call.inputs))
+        if isinstance(layer, _MERGES) and len(call.inputs) > 1:
+            return self._merging(layer, name, len(call.inputs))
         if _is_scaled_sum(layer):
             return [
-                _factor(layer, f"{name}_scaled", layer.scale),
+                _factor(layer, self._names.new(f"{name}_scaled"), layer.scale),
                 keras.layers.Add(name=name, dtype=layer.dtype_policy),
             ]
         if kind != "kernel":
             return [copy_layer(layer, name, {}, self.notes)]
-        activation = _activation(layer, name)
-        if activation and call.outputs[0] in self._outputs:
-            name, activation[0].name = f"{name}_kernel", name
+        return self._with_kernel(layer, name)
+
+    def _merging(self, layer: Any, name: str, terms: int) -> list[Any]:
+        """Return additions or products of two, and the factor of an average."""
+        multiplies = isinstance(layer, keras.layers.Multiply)
+        averages = isinstance(layer, keras.layers.Average)
+        pairs = terms - 1 if averages else terms - 2  # under names of their own
+        names = [self._names.new(f"{name}_{i}") for i in range(pairs)]
+        kind = keras.layers.Multiply if multiplies else keras.layers.Add
+        parts = [kind(name=one, dtype=layer.dtype_policy) for one in names]
+        if averages:
+            return [*parts, _factor(layer, name, 1.0 / terms)]
+        return [*parts, kind(name=name, dtype=layer.dtype_policy)]
+
+    def _with_kernel(self, layer: Any, name: str) -> list[Any]:
+        """Return a layer of the kernel, and one of the activation inside, if any."""
+        if _is_linear(layer.activation):
+            return self._kernel(layer, name, {})
+        kernel, last = name, name
+        if name in self._last:
+            kernel = self._names.new(f"{name}_kernel")
+        else:
+            last = self._names.new(f"{name}_activation")
+        activation = keras.layers.Activation(
+            layer.activation, name=last, dtype=layer.dtype_policy
+        )
+        return [*self._kernel(layer, kernel, {"activation": "linear"}), activation]
+
+    def _kernel(self, layer: Any, name: str, edits: Mapping[str, Any]) -> list[Any]:
         if isinstance(layer, _SEPARABLE):
-            return [*_separated(layer, name), *activation]
-        edits = {"activation": "linear"} if activation else {}
-        return [copy_layer(layer, name, edits, self.notes), *activation]
+            return _separated(layer, self._names.new(f"{name}_depthwise"), name)
+        return [copy_layer(layer, name, edits, self.notes)]
 
     def _chain(self, parts: list[Any], terms: Any) -> Any:
         total, count = terms[0], len(terms) - 1
@@ -120,16 +154,6 @@ class _Splitter:
                     part.trainable = layer.trainable
 
 
-def _merging(layer: Any, name: str, terms: int) -> list[Any]:
-    """Return additions of two, and the factor of an average."""
-    averages = isinstance(layer, keras.layers.Average)
-    names = [f"{name}_{i}" for i in range(terms - 1)]
-    if not averages:
-        names[-1] = name
-    sums = [keras.layers.Add(name=one, dtype=layer.dtype_policy) for one in names]
-    return [*sums, _factor(layer, name, 1.0 / terms)] if averages else sums
-
-
 def _is_scaled_sum(layer: Any) -> bool:
     return bool(entry_for(layer, {SCALED_SUM: True}))
 
@@ -138,19 +162,11 @@ def _factor(layer: Any, name: str, scale: float) -> Any:
     return keras.layers.Rescaling(scale, name=name, dtype=layer.dtype_policy)
 
 
-def _activation(layer: Any, name: str) -> list[Any]:
-    """Return a layer of the activation inside a layer; none if it is linear."""
-    function = layer.activation
-    if function is None or getattr(function, "__name__", "") == "linear":
-        return []
-    return [
-        keras.layers.Activation(
-            function, name=f"{name}_activation", dtype=layer.dtype_policy
-        )
-    ]
+def _is_linear(function: Any) -> bool:
+    return function is None or getattr(function, "__name__", "") == "linear"
 
 
-def _separated(layer: Any, name: str) -> list[Any]:
+def _separated(layer: Any, depthwise_name: str, name: str) -> list[Any]:
     """Return the two convolutions of a separable one, with new weights."""
     two = isinstance(layer, keras.layers.SeparableConv2D)
     first = keras.layers.DepthwiseConv2D if two else keras.layers.DepthwiseConv1D
@@ -165,7 +181,7 @@ def _separated(layer: Any, name: str) -> list[Any]:
         depthwise_regularizer=layer.depthwise_regularizer,
         depthwise_constraint=layer.depthwise_constraint,
         use_bias=False,
-        name=f"{name}_depthwise",
+        name=depthwise_name,
         dtype=layer.dtype_policy,
     )
     pointwise = second(

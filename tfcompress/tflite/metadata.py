@@ -72,16 +72,18 @@ def _rename(model: Any, *, inputs: Sequence[str], outputs: Sequence[str]) -> Non
     """Order the subgraph's inputs and outputs by name and call the tensors so."""
     signature = model.signatureDefs[0]
     graph = model.subgraphs[signature.subgraphIndex]
-    indices = {}
-    for names, maps in ((inputs, signature.inputs), (outputs, signature.outputs)):
-        found = {_text(item.name): item.tensorIndex for item in maps}
-        for name in names:
-            indices[name] = found[name]
-            graph.tensors[found[name]].name = name
     if inputs:
-        graph.inputs = np.array([indices[name] for name in inputs], np.int32)
+        graph.inputs = _renamed(graph, signature.inputs, inputs)
     if outputs:
-        graph.outputs = np.array([indices[name] for name in outputs], np.int32)
+        graph.outputs = _renamed(graph, signature.outputs, outputs)
+
+
+def _renamed(graph: Any, maps: Any, names: Sequence[str]) -> Any:
+    """Call tensors by a signature's names; return their indices in that order."""
+    found = {_text(item.name): item.tensorIndex for item in maps}
+    for name in names:
+        graph.tensors[found[name]].name = name
+    return np.array([found[name] for name in names], np.int32)
 
 
 def _text(name: bytes | str) -> str:
