@@ -99,9 +99,8 @@ class _Exporter:
         args, kwargs = arguments(call, tensors)
         if isinstance(call.layer, ToFloat):
             self._floats.update(call.outputs)
-            return self._computed(call, functools.partial(as_casts, call.layer))(
-                args[0]
-            )
+            border = functools.partial(as_casts, call.layer)
+            return self._computed(call, border)(args[0])
         is_float = self._is_float(call)
         self._floats.update(call.outputs if is_float else ())
         form = None if is_float else self._form(call)
