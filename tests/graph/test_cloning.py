@@ -79,3 +79,27 @@ def test_a_layer_that_does_not_say_its_settings_is_named():
     inputs = keras.Input((2,))
     with pytest.raises(errors.ModelError, match=r"'mute'.*get_config"):
         clone(keras.Model(inputs, Mute(3)(inputs)), {})
+
+
+def test_a_change_reaches_through_a_sequential_model_inside():
+    """And a layer that is shared between the two stays one."""
+    shared = keras.layers.Dense(4, name="shared")
+    inner_in = keras.Input((4,))
+    inner = keras.Model(inner_in, keras.layers.ReLU(name="inside")(inner_in))
+    nested = keras.Sequential([keras.Input((4,)), shared, inner, shared], name="nested")
+    x = keras.Input((4,))
+    model = keras.Model(x, shared(nested(x)))
+    twin = clone(
+        model,
+        {
+            id(inner.get_layer("inside")): lambda _: keras.layers.Activation(
+                "tanh", name="inside"
+            )
+        },
+    )
+    made = twin.get_layer("nested")
+    assert made.get_layer("shared") is twin.get_layer("shared")
+    assert twin.count_params() == model.count_params()
+    x = np.random.default_rng(0).normal(size=(2, 4)).astype("float32")
+    wanted = shared(shared(np.tanh(shared(x))))
+    np.testing.assert_allclose(twin(x), wanted, rtol=1e-5)

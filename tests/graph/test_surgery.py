@@ -216,6 +216,17 @@ def test_settings_that_cannot_be_copied_are_noted():
     assert pruned.compiled or any("compile" in note for note in report.notes)
 
 
+def test_a_train_step_of_the_models_own_is_noted():
+    class Own(keras.Model):
+        def train_step(self, data):
+            return super().train_step(data)
+
+    net = conv_bn_net()
+    graph = trace(Own(net.inputs, net.outputs))
+    _, report = prune_model(graph, random_plan(graph, 0.5))
+    assert any("train_step of its class Own" in note for note in report.notes)
+
+
 def test_a_layer_that_cannot_be_copied_is_shared_and_keeps_its_flag():
     """Its frozen neighbours stay frozen, it stays trainable, and the report says so."""
 

@@ -361,3 +361,13 @@ def test_trainable_flags_and_compile_settings_are_kept():
     assert not qat_model.get_layer("conv0").trainable
     assert qat_model.get_layer("conv1").trainable
     assert qat_model.loss == "mse"
+
+
+def test_a_train_step_of_the_models_own_is_noted(net):
+    class Own(keras.Model):
+        def train_step(self, data):
+            return super().train_step(data)
+
+    _, report = quantize.quantize_aware(Own(net.inputs, net.outputs))
+    assert [note for note in report.notes if "train_step of its class Own" in note]
+    assert not quantize.quantize_aware(net)[1].notes

@@ -122,3 +122,13 @@ def test_it_learns_in_spite_of_the_zeros():
     settings = config(sparsity=0.7, epochs=12)
     result = sparsity.sparsify(small_net(), blobs(640), config=settings)
     assert result.history["val_accuracy"][-1] > 0.8
+
+
+@pytest.mark.slow
+def test_a_callback_that_ends_the_training_early_is_told_of_the_schedule(caplog):
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002 - Keras passes them
+            self.model.stop_training = True
+
+    sparsity.sparsify(small_net(), blobs(64), config=config(), callbacks=[Stop()])
+    assert caplog.text.count("The training ends before the schedule") == 1

@@ -278,3 +278,202 @@ def test_a_fit_that_is_long_enough_says_nothing(caplog):
     x, y = numbers()
     sparse.fit(x, y, batch_size=8, epochs=2, verbose=0)
     assert "ends before the schedule" not in caplog.text
+
+
+def chain(*layers):
+    """Return a Sequential model of four inputs with random weights."""
+    return randomise(keras.Sequential([keras.Input((4,)), *layers], name="chain"))
+
+
+def repeated(kind):
+    """Return layers among which one, of a kind, is there twice."""
+    dense = keras.layers.Dense
+    if kind == "relu":
+        relu = keras.layers.ReLU()
+        return [dense(8), relu, dense(8, name="b"), relu, dense(2)]
+    if kind == "dense":
+        twice = dense(4, activation="tanh", name="b")
+        return [twice, dense(4), twice, dense(4), twice]
+    relu = keras.layers.ReLU()
+    inner = keras.Sequential([keras.Input((8,)), dense(8, name="b"), relu, dense(8)])
+    inner.add(relu)
+    return [dense(8), inner, relu, inner, dense(2)]
+
+
+@pytest.mark.parametrize("kind", ["relu", "dense", "nested"])
+def test_a_layer_that_a_sequential_model_holds_twice_is_called_twice(kind):
+    model = chain(*repeated(kind))
+    x = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
+    untouched = sparsity.prune_low_magnitude(
+        model, sparsity.constant(0.0), layers=["b"]
+    )
+    plain = sparsity.strip(untouched)
+    assert isinstance(plain, keras.Sequential)
+    names = [layer.name for layer in model.layers]
+    assert [layer.name for layer in plain.layers] == names
+    assert [type(layer) for layer in plain.layers] == [type(x) for x in model.layers]
+    assert plain.count_params() == model.count_params()
+    same_outputs(model, plain, x)
+
+
+def test_a_layer_of_the_plain_model_is_in_its_own_graph():
+    plain = sparsity.strip(at_once(chain(*repeated("relu")), layers=["b"]))
+    part = keras.Model(plain.inputs, plain.get_layer("b").output)
+    assert part(np.ones((2, 4))).shape == (2, 8)
+
+
+def test_a_sequential_model_with_masked_steps_comes_back_as_one():
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((5,), dtype="int32"),
+            layers.Embedding(9, 4, mask_zero=True),
+            layers.LSTM(4, return_sequences=True, name="b"),
+            layers.LSTM(4),
+            layers.Dense(2),
+        ]
+    )
+    x = np.array([[1, 2, 0, 0, 0], [3, 4, 5, 6, 0]])
+    pruned = sparsity.prune_low_magnitude(model, sparsity.constant(0.0))
+    plain = sparsity.strip(pruned)
+    assert isinstance(plain, keras.Sequential)
+    same_outputs(model, plain, x)
+
+
+def test_a_model_around_a_pruned_sequential_one_is_no_chain():
+    """What was Sequential once is a branch now."""
+    pruned = at_once(chain(*repeated("relu")), layers=["b"])
+    x = keras.Input((4,))
+    around = keras.Model(x, keras.layers.Add()([pruned(x), keras.layers.Dense(2)(x)]))
+    two = keras.Model(pruned.inputs, [pruned.output, pruned.get_layer("b").output])
+    for model in (around, two):
+        same_outputs(model, sparsity.strip(model), np.ones((2, 4), "float32"))
+
+
+@pytest.mark.parametrize("place", ["layer", "input", "nested"])
+def test_layers_of_the_models_own_may_have_the_states_name(place, tmp_path):
+    """The state takes another name, which is saved."""
+    name = "sparsity_state"
+    inner_in = keras.Input((6,))
+    inner = keras.Model(
+        inner_in,
+        keras.layers.Dense(6, name=name if place == "nested" else None)(inner_in),
+    )
+    x = inputs = keras.Input((6,), name=name if place == "input" else "in")
+    x = keras.layers.Dense(6, name="a")(x)
+    x = keras.layers.Dense(6, name=name if place == "layer" else "b")(x)
+    model = keras.Model(inputs, keras.layers.Dense(3, name="d")(inner(x)))
+
+    pruned = at_once(model)
+    pruned.save(tmp_path / "m.keras")
+    loaded = keras.saving.load_model(tmp_path / "m.keras")
+
+    assert state_of(loaded).name == "sparsity_state_1"
+    assert zero_shares(loaded) == zero_shares(pruned)
+    loaded.compile("sgd", "mse")
+    loaded.fit(*numbers(), verbose=0)
+    assert alive(loaded) == 0
+    names = [layer.name for layer in sparsity.strip(loaded).layers]
+    assert names == [layer.name for layer in model.layers]
+
+
+def test_a_train_step_of_the_models_own_is_told_to_be_left_behind(caplog):
+    class Own(keras.Model):
+        def train_step(self, data):
+            return super().train_step(data)
+
+    model = dense_net()
+    pruned = at_once(Own(model.inputs, model.outputs))
+    assert "train_step of its class Own" in caplog.text
+    caplog.clear()
+    sparsity.strip(pruned)
+    at_once(model)
+    assert caplog.text == ""
+
+
+def fit_for_six_epochs(callbacks, **settings):
+    """Fit for 24 steps of a schedule to 80 % that ends at step 20."""
+    schedule = sparsity.polynomial_decay(0.0, 0.8, end_step=20, frequency=1)
+    sparse = sparsity.prune_low_magnitude(dense_net(), schedule)
+    sparse.compile("sgd", "mse")
+    x, y = numbers()
+    sparse.fit(x, y, 8, 6, 0, callbacks, **settings)
+    return sparse
+
+
+def test_callbacks_may_be_given_by_position():
+    """As a list or as a single one."""
+    seen = keras.callbacks.History()
+    sparse = fit_for_six_epochs([seen])
+    assert len(seen.epoch) == 6
+    sparse.fit(*numbers(), 8, 1, 0, seen)
+    assert len(seen.epoch) == 1
+
+
+class Stop(keras.callbacks.Callback):
+    """Ends the training after the second epoch."""
+
+    def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002 - Keras passes it
+        self.model.stop_training = epoch == 1
+
+
+class PutBack(keras.callbacks.Callback):
+    """Puts the weights of the second epoch back in the end."""
+
+    def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002 - Keras passes it
+        if epoch == 1:
+            self.weights = self.model.get_weights()
+
+    def on_train_end(self, logs=None):  # noqa: ARG002 - Keras passes it
+        self.model.set_weights(self.weights)
+
+
+@pytest.mark.parametrize("callback", [Stop, PutBack])
+def test_a_fit_that_ends_otherwise_than_foreseen_is_told_with_the_numbers(
+    caplog, callback
+):
+    """At step 7, the last one before 8: 0.8 - 0.8 * (13 / 20)^3 = 0.58."""
+    fit_for_six_epochs([callback()])
+    assert caplog.text.count("The training ends before the schedule") == 1
+    assert "after step 8, the last masks are due at step 20" in caplog.text
+    assert "a sparsity of 0.58 of 0.80 is reached" in caplog.text
+    assert "Train for 13 more steps" in caplog.text
+
+
+def test_early_stopping_that_restores_the_best_weights_is_told(caplog):
+    """The first epoch's are the best: its 4 steps count, not the 24 that ran."""
+    fit_for_six_epochs(
+        [
+            keras.callbacks.LambdaCallback(
+                on_epoch_end=lambda epoch, logs: logs.update(score=epoch)
+            ),
+            keras.callbacks.EarlyStopping(
+                "score", mode="min", patience=5, restore_best_weights=True
+            ),
+        ]
+    )
+    assert "after step 4, the last masks are due at step 20" in caplog.text
+
+
+def test_what_was_foreseen_is_told_once(caplog):
+    fit_for_six_epochs([], steps_per_epoch=2)
+    assert caplog.text.count("ends before the schedule") == 1
+
+
+def test_masks_that_come_too_seldom_are_told_with_the_real_sparsity(caplog):
+    """Masks at step 0 alone: the schedule says 58 % after 8 steps, but none is zero."""
+    schedule = sparsity.polynomial_decay(0.0, 0.8, end_step=20)
+    sparse = sparsity.prune_low_magnitude(dense_net(), schedule)
+    sparse.compile("sgd", "mse")
+    sparse.fit(*numbers(), batch_size=8, epochs=2, verbose=0)
+    assert "a sparsity of 0.00 of 0.80 is reached" in caplog.text
+
+
+@pytest.mark.slow
+def test_a_schedule_that_was_over_before_it_began_is_told(caplog):
+    sparse = fit_for_six_epochs([])
+    assert caplog.text == ""
+    sparsity.resume(sparse, quick_schedule(0.9))
+    sparse.fit(*numbers(), verbose=0)
+    assert "The schedule is over, but its sparsity is not reached" in caplog.text
+    assert "the sparsity is 0.80 of 0.90" in caplog.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -125,3 +126,35 @@ def test_ends_are_read_from_ours_and_from_tfmots_names():
     assert (schedules.last_step(decay), schedules.final_sparsity(decay)) == (7, 0.8)
     assert (schedules.last_step(forever), schedules.final_sparsity(forever)) == (3, 0.5)
     assert schedules.last_step(lambda _: (True, 0.5)) is None
+
+
+@pytest.mark.parametrize("name", ["begin_step", "end_step", "frequency", "power"])
+@pytest.mark.parametrize("value", ["9", None, [9]])
+def test_what_is_no_number_is_refused_by_name(name, value):
+    with pytest.raises(errors.ConfigError, match=rf"{name}=.*must be a .*number"):
+        sparsity.polynomial_decay(**{"end_step": 10, name: value})
+    if name != "power":
+        with pytest.raises(errors.ConfigError, match=rf"{name}=.*whole number"):
+            sparsity.constant(0.5, **{name: value})
+
+
+def test_a_step_between_two_steps_is_refused():
+    """No step equals 9.5, so the last masks would never be computed."""
+    with pytest.raises(errors.ConfigError, match=r"end_step=9\.5.*whole number"):
+        sparsity.polynomial_decay(end_step=9.5)
+
+
+def test_numbers_of_numpy_are_numbers():
+    schedule = sparsity.polynomial_decay(end_step=np.int64(9), frequency=np.int32(2))
+    assert schedule(9) == (True, pytest.approx(0.8))
+
+
+@pytest.mark.parametrize("name", ["begin_step", "end_step", "final_sparsity"])
+def test_a_foreign_object_with_what_is_no_number_is_refused(name):
+    class Odd:
+        def __call__(self, step):
+            return step >= 0, 0.5
+
+    setattr(Odd, name, "7")
+    with pytest.raises(errors.ConfigError, match=f"{name}='7'"):
+        schedules.check(Odd())

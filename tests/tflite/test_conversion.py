@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tests import models
-from tfcompress import errors, tflite
+from tfcompress import errors, sparsity, tflite
+from tfcompress.sparsity.pruned_model import state_of
 from tfcompress.tflite.signal_quality import snr_db
 
 # Least signal-to-noise ratio of a file's logits on noise images, in dB.
@@ -324,3 +325,15 @@ def test_calibration_memory_is_flat(net):
     many, large = peak(100)
     assert (few, many) == (40, 4_000)
     assert large < small + 2_000_000  # the examples are 6.9 MB
+
+
+@pytest.mark.slow
+def test_a_model_that_is_being_pruned_is_converted_as_its_plain_one():
+    model = models.conv_bn_net()
+    pruned = sparsity.prune_low_magnitude(model, sparsity.constant(0.5))
+    state_of(pruned).update(0.5)
+    plain = tflite.convert(sparsity.strip(pruned))
+    assert tflite.convert(pruned).content == plain.content
+    pruned.get_layer("conv1").kernel.assign(model.get_layer("conv1").kernel)
+    with pytest.raises(errors.ModelError, match=r"zeros are gone.*apply_masks"):
+        tflite.convert(pruned)

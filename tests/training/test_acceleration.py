@@ -235,3 +235,22 @@ def test_is_as_near_to_keras_as_keras_to_itself(make, optimizer):
             other = plain.weights_after(start, seed, order)
             theirs.append(np.linalg.norm(other - reference))
     assert np.median(ours) <= max(theirs), (ours, theirs)
+
+
+def test_a_train_step_that_the_twin_lacks_is_told(caplog):
+    """A class made from inputs and outputs alone is the twin's class as well."""
+
+    class Own(keras.Model):
+        def train_step(self, data):
+            return super().train_step(data)
+
+    class Named(Own):
+        def __init__(self, inputs, outputs, purpose):
+            super().__init__(inputs, outputs)
+            self.purpose = purpose
+
+    net = conv_bn_net()
+    training.accelerate(Own(net.inputs, net.outputs))
+    assert caplog.text == ""
+    training.accelerate(Named(net.inputs, net.outputs, "test"))
+    assert "train_step of its class Named" in caplog.text

@@ -1,13 +1,13 @@
 """Build an equal model in which some layers are made anew, left out, or put in front.
 
-Nested models stay nested and shared layers shared, other than in a rebuilt flat model
+Nested models stay nested and shared layers shared, unlike in a rebuilt flat model
 (`tfcompress.graph.rebuilding`).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -15,7 +15,7 @@ from keras import tree
 
 from tfcompress import errors
 from tfcompress.graph.copying import copy_input, copy_weights
-from tfcompress.graph.reading import functional_graph
+from tfcompress.graph.reading import functional_graph, lost_training, nested_graph
 
 _LOG = logging.getLogger(__name__)
 
@@ -46,13 +46,7 @@ def clone(
     Raises:
         ModelError: If a layer with weights does not say how to be made again.
     """
-    pairs: list[tuple[Any, Any]] = []
-
-    def made_again(layer: Any) -> Any:
-        twin = copy_layer(layer, changes.get(id(layer)))
-        pairs.append((layer, twin))
-        return twin
-
+    copies = _Copies(changes)
     # A view that was never compiled: cloning a compiled model clones its loss as well.
     calls = functional_graph(model)
     view = keras.Model(calls.input, calls.output, name=model.name)
@@ -61,19 +55,66 @@ def clone(
     twin = keras.models.clone_model(
         view,
         input_tensors=inputs,
-        clone_function=made_again,
+        clone_function=copies,
         call_function=lambda layer, *args, **kwargs: layer(
             *_replaced(args, fed), **_replaced(kwargs, fed)
         ),
-        recursive=True,
     )
     if kind is not keras.Model:
         twin = kind(twin.input, twin.output, name=model.name)
-    for layer, new in pairs:
-        if isinstance(new, keras.Layer):
-            copy_weights(layer, new)
-    copy_compile(model, twin)
+    copies.take_weights()
+    _copy_training(model, twin)
     return twin
+
+
+def clone_chain(model: keras.Model, layers: Sequence[Any]) -> keras.Sequential:
+    """Return a Sequential model of copies of `layers`, called one after the other.
+
+    Args:
+        model: Its input, name and compile settings are the new model's.
+        layers: Layers of `model`; one that is there twice is called twice.
+
+    Raises:
+        ModelError: As `clone`.
+    """
+    copies = _Copies({})
+    chain = [copies(layer) for layer in layers]
+    twin = keras.Sequential([copy_input(model.inputs[0]), *chain], name=model.name)
+    copies.take_weights()
+    _copy_training(model, twin)
+    return twin
+
+
+class _Copies:
+    """Makes one copy of each layer, however often and in whichever model it is called.
+
+    Args:
+        changes: As for `clone`.
+    """
+
+    def __init__(self, changes: Mapping[int, Callable[[Any], Any]]) -> None:
+        self._changes = changes
+        self._made: dict[int, Any] = {}
+        self._pairs: list[tuple[Any, Any]] = []
+
+    def __call__(self, layer: Any) -> Any:
+        """Return the unbuilt copy of a layer; of a nested model, call by call."""
+        if id(layer) not in self._made:
+            self._made[id(layer)] = self._copy(layer)
+        return self._made[id(layer)]
+
+    def _copy(self, layer: Any) -> Any:
+        if nested_graph(layer) is not None:
+            return keras.models.clone_model(layer, clone_function=self)
+        twin = copy_layer(layer, self._changes.get(id(layer)))
+        self._pairs.append((layer, twin))
+        return twin
+
+    def take_weights(self) -> None:
+        """Give the copies, once they are built, the weights of their layers."""
+        for layer, twin in self._pairs:
+            if isinstance(twin, keras.Layer):
+                copy_weights(layer, twin)
 
 
 def copy_layer(layer: Any, change: Callable[[Any], Any] | None = None) -> Any:
@@ -96,8 +137,10 @@ def copy_layer(layer: Any, change: Callable[[Any], Any] | None = None) -> Any:
         ) from error
 
 
-def copy_compile(model: keras.Model, clone: keras.Model) -> None:
+def _copy_training(model: keras.Model, clone: keras.Model) -> None:
     """Compile `clone` like `model`, if that is compiled and says how."""
+    for note in lost_training(model, clone):
+        _LOG.warning("%s: %s.", model.name, note)
     if not model.compiled:
         return
     try:

@@ -180,7 +180,7 @@ class _Reader:
         args, kwargs = node.arguments.convert(
             lambda x: bindings[id(x)] if isinstance(x, keras.KerasTensor) else x
         )
-        inner = _inner_graph(layer)
+        inner = nested_graph(layer)
         if inner is not None:
             self._inline(inner, node, (args, kwargs), bindings, context)
             return
@@ -233,7 +233,7 @@ class _Reader:
         return self._names[id(layer)]
 
 
-def _inner_graph(layer: Any) -> Any | None:
+def nested_graph(layer: Any) -> Any | None:
     """Return the graph of a nested model, or None for a layer or opaque model."""
     if not isinstance(layer, keras.Model):
         return None
@@ -241,6 +241,22 @@ def _inner_graph(layer: Any) -> Any | None:
     if not hasattr(graph, "_nodes_by_depth") or has_own_call(layer):
         return None
     return graph
+
+
+def lost_training(model: keras.Model, twin: keras.Model) -> list[str]:
+    """Return a note if the class of a model has steps of its own that a copy lacks."""
+    lost = [
+        name
+        for name in ("train_step", "test_step", "predict_step", "compute_loss")
+        if getattr(type(model), name) is not getattr(type(twin), name)
+    ]
+    own = type(model).__name__
+    note = (
+        f"the {' and '.join(lost)} of its class {own} cannot be copied, so the new "
+        "model trains as Keras does; put it into the class again, such as "
+        f"`{own}(new.input, new.output)`"
+    )
+    return [note] if lost else []
 
 
 def has_own_call(model: keras.Model) -> bool:

@@ -10,7 +10,13 @@ import keras
 from keras import tree
 
 from tfcompress.graph.copying import copy_input
-from tfcompress.graph.reading import Call, FlatModel, Ref, functional_graph
+from tfcompress.graph.reading import (
+    Call,
+    FlatModel,
+    Ref,
+    functional_graph,
+    lost_training,
+)
 
 Edits = Mapping[str, Mapping[str, Any]]
 Visit = Callable[[Call, Mapping[int, Any]], Any]
@@ -42,6 +48,7 @@ def rebuild(
 
     new = replay(model, flat, copied)
     _copy_trainable(model, new, flat, layers)
+    notes += lost_training(model, new)
     copy_compile(model, new, notes)
     return new, layers, notes
 

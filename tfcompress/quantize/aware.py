@@ -25,7 +25,7 @@ from typing import Any
 import keras
 
 from tfcompress import errors
-from tfcompress.graph.reading import Call, read_model
+from tfcompress.graph.reading import Call, lost_training, read_model
 from tfcompress.graph.rebuilding import arguments, copy_compile, replay
 from tfcompress.quantize.activation_ranges import FakeQuantize, FixedFakeQuantize
 from tfcompress.quantize.float_borders import ToFloat
@@ -97,6 +97,7 @@ def quantize_aware(
     parts = {name: recipes[origin[name]] for name in origin}
     builder = _Builder(simple, parts, whole, per_channel=per_channel, momentum=momentum)
     result = builder.build()
+    notes += lost_training(model, result)
     copy_compile(model, result, notes)
     return result, builder.report(origin, notes)
 

@@ -6,7 +6,7 @@ watches them; `sparsify` does the whole method.
 """
 
 from tfcompress.sparsity.method import SparsifyResult, sparsify
-from tfcompress.sparsity.pruned_model import PrunedModel
+from tfcompress.sparsity.pruned_model import PrunedModel, is_being_pruned
 from tfcompress.sparsity.pruning import (
     apply_masks,
     keep_zeros,
@@ -34,6 +34,7 @@ __all__ = [
     "SparsityReport",
     "apply_masks",
     "constant",
+    "is_being_pruned",
     "keep_zeros",
     "polynomial_decay",
     "prune_low_magnitude",

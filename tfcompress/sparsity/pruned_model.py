@@ -7,6 +7,7 @@ optimizer when it is compiled, and speaks up before a `fit` that cannot come out
 
 from __future__ import annotations
 
+import inspect
 import logging
 import math
 from typing import Any
@@ -20,6 +21,7 @@ from tfcompress.sparsity.state import SparsityState
 from tfcompress.training.following import follow_optimizer
 
 _LOG = logging.getLogger(__name__)
+_VISIBLE = 0.005  # the least difference of two sparsities that their two digits show
 
 
 @keras.saving.register_keras_serializable(package="tfcompress")
@@ -57,42 +59,47 @@ class PrunedModel(keras.Model):
     def fit(self, *arguments: Any, **settings: Any) -> Any:
         """Fit as any model.
 
-        A training that ends before its schedule gets a warning with the numbers.
+        A training that ends before its schedule gets a warning with the numbers: when
+        it begins, if its length is known, and again if it ends otherwise than foreseen.
+        With a `keras.callbacks.CallbackList` this fit is a part of a training that is
+        led, and watched, elsewhere.
 
         Raises:
             ModelError: If other weights were loaded over the zeros, or the schedule
                 was lost in saving.
         """
         check_ready(self)
-        callbacks = settings.get("callbacks")
-        if not isinstance(callbacks, keras.callbacks.CallbackList):
-            single = isinstance(callbacks, keras.callbacks.Callback)
-            given = [callbacks] if single else callbacks
-            first = int(settings.get("initial_epoch") or 0)
-            settings["callbacks"] = [*(given or ()), _Length(first)]
-        return super().fit(*arguments, **settings)
+        call = inspect.signature(super().fit).bind(*arguments, **settings)
+        callbacks = call.arguments.get("callbacks")
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            return super().fit(*arguments, **settings)
+        foresight = _Foresight(int(call.arguments.get("initial_epoch", 0)))
+        given = callbacks if isinstance(callbacks, list | tuple) else [callbacks]
+        call.arguments["callbacks"] = [*filter(None, given), foresight]
+        history = super().fit(*call.args, **call.kwargs)
+        # Not in a callback: one after it could still put earlier weights back.
+        warn_if_unfinished(state_of(self), foreseen=foresight.end)
+        return history
 
 
-class _Length(keras.callbacks.Callback):
-    """Warns when a fit is shorter than what is left of the schedule."""
+class _Foresight(keras.callbacks.Callback):
+    """Warns before a fit that is shorter than what is left of the schedule.
+
+    Attributes:
+        end: The step and sparsity that it has warned of, if it has.
+    """
 
     def __init__(self, initial_epoch: int) -> None:
         super().__init__()
         self._first = initial_epoch
-        self._told = False
+        self.end: tuple[int, float] | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002 - Keras passes it
         """Compare the numbers, if the length of an epoch is known."""
         steps = self.params.get("steps")
         if steps:
             epochs = self.params["epochs"] - self._first
-            self._told = True
-            warn_if_short(state_of(self.model), steps * epochs)
-
-    def on_train_end(self, logs: Any = None) -> None:  # noqa: ARG002 - Keras passes it
-        """Compare afterwards what could not be known before."""
-        if not self._told:
-            warn_if_short(state_of(self.model), 0)
+            self.end = warn_if_short(state_of(self.model), steps * epochs)
 
 
 def find_state(model: Any) -> SparsityState | None:
@@ -104,6 +111,11 @@ def find_state(model: Any) -> SparsityState | None:
         if found is not None:
             return found
     return None
+
+
+def is_being_pruned(model: keras.Model) -> bool:
+    """Return whether a model has masks: `strip` gives the plain model of it."""
+    return find_state(model) is not None
 
 
 def state_of(model: Any) -> SparsityState:
@@ -175,22 +187,60 @@ def check_masks(model: keras.Model) -> None:
             )
 
 
-def warn_if_short(state: SparsityState, steps: int) -> bool:
-    """Warn if so many more steps do not reach the end of the schedule."""
+def warn_if_short(state: SparsityState, steps: int) -> tuple[int, float] | None:
+    """Warn if so many more steps do not reach the end of the schedule.
+
+    Returns:
+        The step and the sparsity at which they end, if it has warned.
+    """
     last = schedules.last_step(state.schedule)
-    done = int(state.step.numpy())
-    if last is None or done + steps > last:
-        return False
+    end = int(state.step.numpy()) + steps
+    if last is None or end > last:
+        return None
+    reached = float(state.schedule(max(0, end - 1))[1])
+    _warn_short(end, last, reached, schedules.final_sparsity(state.schedule))
+    return end, reached
+
+
+def warn_if_unfinished(
+    state: SparsityState, *, foreseen: tuple[int, float] | None = None
+) -> None:
+    """Warn if the training that is over has not reached the end of the schedule.
+
+    What counts is what the model holds now: a callback may have stopped the training,
+    or put earlier weights back, and masks and step with them.
+
+    Args:
+        state: Of the model.
+        foreseen: A step and a sparsity of which `warn_if_short` has warned.
+    """
+    last = schedules.last_step(state.schedule)
+    if last is None:
+        return
+    step, reached = int(state.step.numpy()), state.sparsity
+    if foreseen and step == foreseen[0] and abs(reached - foreseen[1]) < _VISIBLE:
+        return
     final = schedules.final_sparsity(state.schedule)
-    reached = float(state.schedule(max(0, done + steps - 1))[1])
-    goal = "" if final is None else f" of {final:.2f}"
+    wanted = None if final is None else state.sparsity_at(final)
+    if step <= last:
+        _warn_short(step, last, reached, wanted)
+    elif wanted is not None and wanted - reached > _VISIBLE:
+        _LOG.warning(
+            "The schedule is over, but its sparsity is not reached: after step %d, the "
+            "last masks were due at step %d; the sparsity is %.2f of %.2f. Give it "
+            "another schedule, `sparsity.resume(model, schedule)`, and train on.",
+            step, last, reached, wanted,
+        )  # fmt: skip
+
+
+def _warn_short(step: int, last: int, reached: float, wanted: float | None) -> None:
+    goal = "" if wanted is None else f" of {wanted:.2f}"
     _LOG.warning(
         "The training ends before the schedule: after step %d, the last masks are due "
         "at step %d; a sparsity of %.2f%s is reached. Train for %d more steps, or "
         "choose an earlier `end_step`.",
-        done + steps, last, reached, goal, last + 1 - done - steps,
+        step, last, reached, goal, last + 1 - step,
     )  # fmt: skip
-    return True
 
 
 def total_steps(examples: int, batch_size: int, epochs: int) -> int:

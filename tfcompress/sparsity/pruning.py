@@ -22,8 +22,8 @@ import numpy as np
 
 from tfcompress import errors
 from tfcompress.config import require
-from tfcompress.graph.cloning import clone, copy_compile, copy_layer
-from tfcompress.graph.copying import copy_weights
+from tfcompress.graph.cloning import clone, clone_chain
+from tfcompress.graph.reading import functional_graph, read_model
 from tfcompress.sparsity import patterns, schedules, selection
 from tfcompress.sparsity.pruned_model import (
     PrunedModel,
@@ -148,8 +148,8 @@ def strip(model: keras.Model, *, check: bool = True) -> keras.Model:
     attach(model)
     if check:
         check_masks(model)
-    if state.sequential:
-        return _sequential(model, state)
+    if state.sequential and isinstance(model, PrunedModel):  # not one around it
+        return clone_chain(model, _in_order(model, state))
     return clone(model, {id(state): lambda _: _passed_on})
 
 
@@ -196,27 +196,37 @@ def _with_state(
         pattern=pattern,
         skipped=skipped,
         sequential=isinstance(model, keras.Sequential),
+        name=_free_name(model),
     )
     pruned = clone(model, {}, entry=state, kind=PrunedModel)
     attach(pruned)
     return pruned
 
 
-def _sequential(model: keras.Model, state: SparsityState) -> keras.Sequential:
-    pairs = [
-        (layer, copy_layer(layer))
-        for layer in model.layers
-        if layer is not state and not isinstance(layer, keras.layers.InputLayer)
-    ]
-    entrance = model.inputs[0]
-    first = keras.Input(
-        batch_shape=entrance.shape, dtype=entrance.dtype, name=entrance.name
+def _free_name(model: keras.Model) -> str:
+    """Return a name for the state that no layer or input has, in nested ones too."""
+    taken = {call.name for call in read_model(model).calls}
+    taken |= {operation.name for operation in functional_graph(model).operations}
+    names = (
+        "sparsity_state",
+        *(f"sparsity_state_{n}" for n in range(1, len(taken) + 1)),
     )
-    plain = keras.Sequential([first, *(new for _, new in pairs)], name=model.name)
-    for layer, new in pairs:
-        copy_weights(layer, new)
-    copy_compile(model, plain)
-    return plain
+    return next(name for name in names if name not in taken)
+
+
+def _in_order(model: PrunedModel, state: SparsityState) -> list[Any]:
+    """Return the layers of what was a Sequential model, once for each call."""
+    nodes = functional_graph(model)._nodes_by_depth  # noqa: SLF001 - the only complete record
+    called = [
+        n.operation for depth in sorted(nodes, reverse=True) for n in nodes[depth]
+    ]
+    return [
+        one
+        for one in called
+        if isinstance(one, keras.Layer)  # the others compute Keras's masks
+        and not isinstance(one, keras.layers.InputLayer)
+        and one is not state
+    ]
 
 
 def _passed_on(tensors: Any, **_: Any) -> Any:

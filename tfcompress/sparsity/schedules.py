@@ -26,6 +26,8 @@ from keras import ops
 from tfcompress import errors
 from tfcompress.config import Config, require
 
+_FINAL = ("final_sparsity", "target_sparsity")  # where a schedule says its end
+
 Schedule = Callable[[Any], tuple[Any, Any]]
 
 
@@ -45,8 +47,9 @@ class PolynomialDecay(Config):
         check_sparsity("initial_sparsity", self.initial_sparsity)
         check_sparsity("final_sparsity", self.final_sparsity)
         check_steps(self.begin_step, self.end_step, forever=False)
-        require(self.power > 0, "power", self.power, "above 0")
-        require(self.frequency >= 1, "frequency", self.frequency, "1 or more")
+        good = isinstance(self.power, numbers.Real) and self.power > 0
+        require(good, "power", self.power, "a number above 0")
+        check_whole("frequency", self.frequency, least=1)
 
     def __call__(self, step: Any) -> tuple[Any, Any]:
         """Return whether masks are computed at `step`, and the sparsity there."""
@@ -73,7 +76,7 @@ class ConstantSparsity(Config):
         """Check the ranges."""
         check_sparsity("sparsity", self.target_sparsity)
         check_steps(self.begin_step, self.end_step, forever=True)
-        require(self.frequency >= 1, "frequency", self.frequency, "1 or more")
+        check_whole("frequency", self.frequency, least=1)
 
     def __call__(self, step: Any) -> tuple[Any, Any]:
         """Return whether masks are computed at `step`, and the sparsity there."""
@@ -120,7 +123,8 @@ def polynomial_decay(
         frequency: Steps between two computations of the masks.
 
     Raises:
-        ConfigError: If a sparsity is outside [0, 1), or it ends before it begins.
+        ConfigError: If a sparsity is outside [0, 1), a step is no whole number, or it
+            ends before it begins.
 
     Example:
         >>> schedule = polynomial_decay(0.5, 0.8, end_step=1000)
@@ -151,7 +155,8 @@ def constant(
         frequency: Steps between two computations of the masks.
 
     Raises:
-        ConfigError: If the sparsity is outside [0, 1), or it ends before it begins.
+        ConfigError: If the sparsity is outside [0, 1), a step is no whole number, or it
+            ends before it begins.
 
     Example:
         >>> constant(0.5, begin_step=10)(10)
@@ -171,9 +176,16 @@ def check_sparsity(name: str, value: float) -> None:
     require(good, name, value, "a fraction of zeros in [0, 1)")
 
 
+def check_whole(name: str, value: int, *, least: int) -> None:
+    """Refuse what is no whole number, or is below `least`."""
+    good = isinstance(value, numbers.Integral) and value >= least
+    require(good, name, value, f"a whole number, {least} or more")
+
+
 def check_steps(begin_step: int, end_step: int, *, forever: bool) -> None:
     """Refuse a schedule that ends before it begins."""
-    require(begin_step >= 0, "begin_step", begin_step, "0 or more")
+    check_whole("begin_step", begin_step, least=0)
+    check_whole("end_step", end_step, least=-1 if forever else 0)
     if not (forever and end_step == -1):
         expected = f"begin_step={begin_step} or more: it ends before it begins"
         require(end_step >= begin_step, "end_step", end_step, expected)
@@ -181,7 +193,7 @@ def check_steps(begin_step: int, end_step: int, *, forever: bool) -> None:
 
 def final_sparsity(schedule: Any) -> float | None:
     """Return the sparsity at the end, if the schedule says it; TFMOT's do."""
-    for name in ("final_sparsity", "target_sparsity"):
+    for name in _FINAL:
         if hasattr(schedule, name):
             return float(getattr(schedule, name))
     return None
@@ -233,10 +245,15 @@ def check(schedule: Any) -> None:
     """Refuse what is no schedule, before any training.
 
     Raises:
-        ConfigError: If it cannot be called with a step, or ends before it begins.
+        ConfigError: If it cannot be called with a step, says what is no number, or
+            ends before it begins.
     """
-    begin, end = getattr(schedule, "begin_step", 0), getattr(schedule, "end_step", -1)
-    check_steps(begin, end, forever=True)
+    end = getattr(schedule, "end_step", None)
+    begin = getattr(schedule, "begin_step", 0)
+    check_steps(begin, -1 if end is None else end, forever=True)
+    for name in _FINAL:
+        if hasattr(schedule, name):
+            check_sparsity(name, getattr(schedule, name))
     try:
         _, sparsity = schedule(ops.cast(0, "int64"))
         value = float(ops.convert_to_numpy(sparsity))

@@ -8,7 +8,8 @@ kernel is read, whether the schedule wants new masks at this step::
              forward, backward, optimizer step, w <- where(mask, w, 0)
 
 Its variables are part of the model, so masks and step are saved, resumed and shared by
-twins like any weight.
+twins like any weight.  A step is a call in training: nothing in the graph tells which
+optimizer, if any, belongs to it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
@@ -25,8 +27,6 @@ from tfcompress.sparsity.holding import Hold, slots
 from tfcompress.sparsity.layouts import Layout
 from tfcompress.sparsity.selection import Kernel, owner_of, variable_of
 from tfcompress.training.replicas import is_one_of_several, own_copies
-
-NAME = "sparsity_state"
 
 
 @keras.saving.register_keras_serializable(package="tfcompress")
@@ -55,7 +55,7 @@ class SparsityState(keras.layers.Layer):
         **settings: Any,
     ) -> None:
         # Inputs pass as they are, and kernels are read as they are, in any precision.
-        super().__init__(**{"name": NAME, **settings, "autocast": False})
+        super().__init__(**{**settings, "autocast": False})
         described = [Kernel.from_dict(k) if isinstance(k, dict) else k for k in kernels]
         if isinstance(schedule, dict):
             schedule = schedules.deserialize(schedule)
@@ -80,6 +80,12 @@ class SparsityState(keras.layers.Layer):
     def pattern(self) -> patterns.Pattern:
         """Which weights go."""
         return self._own.pattern
+
+    @property
+    def sparsity(self) -> float:
+        """The fraction of zeros among all weights of `variables_pruned`."""
+        alive = sum(np.count_nonzero(v.numpy()) for v in self.variables_pruned)
+        return 1 - int(alive) / sum(kernel.size for kernel in self.kernels)
 
     @property
     def variables_pruned(self) -> list[Any]:
@@ -143,17 +149,28 @@ class SparsityState(keras.layers.Layer):
 
     def update(self, sparsity: Any) -> None:
         """Compute all masks for a sparsity, and set what they mask to zero."""
-        sparsity = ops.convert_to_tensor(sparsity, "float64")
-        whole = schedules.final_sparsity(self.schedule)
-        for number, kernel in enumerate(self.kernels):
-            scale = kernel.sparsity / whole if kernel.sparsity and whole else 1.0
-            self._update_one(number, sparsity * scale)
+        for number in range(len(self.kernels)):
+            self._update_one(number, self._keep_mask(number, sparsity))
 
-    def _update_one(self, number: int, sparsity: Any) -> None:
-        variable, layout = self._own.variables[number], self._own.layouts[number]
-        weights = variable.value
-        keep = self.pattern.keep_mask(layout.view(weights), sparsity)
-        keep = layout.undo(keep, variable.shape)
+    def sparsity_at(self, sparsity: float) -> float:
+        """Return the fraction of zeros that masks for a sparsity would leave now."""
+        kept = sum(
+            np.count_nonzero(self._keep_mask(number, sparsity))
+            for number in range(len(self.kernels))
+        )
+        return 1 - int(kept) / sum(kernel.size for kernel in self.kernels)
+
+    def _keep_mask(self, number: int, sparsity: Any) -> Any:
+        kernel, variable = self.kernels[number], self._own.variables[number]
+        whole = schedules.final_sparsity(self.schedule)
+        scale = kernel.sparsity / whole if kernel.sparsity and whole else 1.0
+        goal = ops.convert_to_tensor(sparsity, "float64") * scale
+        layout = self._own.layouts[number]
+        keep = self.pattern.keep_mask(layout.view(variable.value), goal)
+        return layout.undo(keep, variable.shape)
+
+    def _update_one(self, number: int, keep: Any) -> None:
+        variable = self._own.variables[number]
         self.masks[number].assign(keep)
         if is_one_of_several():
             return  # which cannot meet to set weights here; the constraint does, after

@@ -25,7 +25,7 @@ from typing import Any, Literal
 
 import keras
 
-from tfcompress import errors, files, quantize
+from tfcompress import errors, files, quantize, sparsity
 from tfcompress.tflite import (
     exporting,
     first_run,
@@ -119,7 +119,8 @@ def convert(  # noqa: PLR0913 (one call for the whole stage)
     example at a time. The model is not changed.
 
     Args:
-        model: A built functional or sequential model of fixed input shapes.
+        model: A built functional or sequential model of fixed input shapes; one that is
+            being pruned is stripped first.
         recipe: One of `recipes.RECIPES`; ``float32`` if None. A quantization-aware
             model (`tfcompress.quantize`) is converted by its own.
         calibration: For ``int8`` and ``int16x8``: batches of preprocessed inputs, or a
@@ -141,7 +142,8 @@ def convert(  # noqa: PLR0913 (one call for the whole stage)
             faster. It is compared with the dense one, and refused if it differs.
 
     Raises:
-        ModelError: If it is no built Keras 3 model, or a weight is not finite.
+        ModelError: If it is no built Keras 3 model, a weight is not finite, or other
+            weights were loaded over the zeros of a model that is being pruned.
         ConversionError: If the converter refuses, a float operator is left in an
             integer file, or the file does not answer like the model.
         DataError: If the calibration data are missing, empty or do not fit.
@@ -155,6 +157,7 @@ def convert(  # noqa: PLR0913 (one call for the whole stage)
         'float32'
     """
     started = time.perf_counter()
+    model = sparsity.strip(model) if sparsity.is_being_pruned(model) else model
     recipe = trained_models.choose_recipe(model, recipe)
     trained = trained_models.is_trained(model)
     _check_arguments(recipe, calibration, inputs, trained=trained)

@@ -17,12 +17,16 @@ Saving the twin writes the plain model.
 from __future__ import annotations
 
 import functools
+import logging
 from typing import Any
 
 import keras
 
 from tfcompress import errors
+from tfcompress.graph.reading import lost_training
 from tfcompress.training import following, fused, updates, views
+
+_LOG = logging.getLogger(__name__)
 
 
 def accelerate(
@@ -67,6 +71,8 @@ def accelerate(
         twin = _rebuild(model, precision)
         twin.get_config = model.get_config  # files and clones hold the plain model
         twin.compile = functools.partial(_compile, twin)
+        for note in lost_training(model, twin) if compiled else ():
+            _LOG.warning("%s: %s.", model.name, note)
         if compiled and model.compiled:
             _compile_alike(twin, model)
     return twin
