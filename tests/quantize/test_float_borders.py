@@ -126,6 +126,73 @@ def test_two_readers_in_float_and_one_in_integers():
     assert conversion.float_operators == ()
 
 
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid", "softmax"])
+def test_a_skipped_layer_that_ends_in_a_known_range_is_rounded_once(activation):
+    """Not to the range that integers have it in first."""
+
+    def build(x):
+        x = layers.Flatten()(conv(x))
+        return layers.Dense(3)(layers.Dense(6, activation=activation, name="left")(x))
+
+    model = wired(build, seed=1)
+    qat_model, _ = ranged(model, skip=["left"])
+    _, quality, _ = parity(qat_model, images_for(model, 8, seed=1))
+    assert quality > 45
+
+
+@pytest.mark.parametrize("custom_first", [True, False])
+def test_only_what_was_named_needs_no_leave(custom_first):
+    """A custom layer reads the same numbers, or what a skipped layer has made."""
+
+    def build(x):
+        x = conv(x, 6, activation="relu")
+        if custom_first:
+            terms = [Product(name="own")(x), conv(x, 6, name="left")]
+        else:
+            terms = [conv(x, 6, name="left"), Product(name="own")(x)]
+        return conv(layers.Add()(terms))
+
+    model = wired(build)
+    qat_model, _ = ranged(model, skip=["left"])
+    with pytest.raises(errors.ConversionError, match=r"FULLY_CONNECTED .*own") as found:
+        tflite.convert(qat_model)
+    assert "CONV_2D" not in str(found.value)
+
+
+def test_what_follows_a_skipped_layer_needs_leave_of_its_own():
+    model = wired(lambda x: conv(Product(name="own")(conv(conv(x), name="left"))))
+    qat_model, _ = ranged(model, skip=["left"])
+    with pytest.raises(errors.ConversionError, match=r"FULLY_CONNECTED .*own") as found:
+        tflite.convert(qat_model)
+    assert "left" not in str(found.value)
+
+
+def test_a_skipped_layer_at_an_output_is_not_rounded_there():
+    """Only what integers read of it is."""
+
+    def build(x):
+        x = layers.Dense(6, name="left")(conv(x, activation="relu"))
+        return [x, layers.Dense(3)(layers.GlobalAveragePooling2D()(conv(x)))]
+
+    model = wired(build)
+    qat_model, _ = ranged(model, skip=["left"])
+    conversion = tflite.convert(qat_model)
+    images = images_for(model, 8, seed=1)
+    given = tflite.Runner(conversion.content)(images)
+    for one, other in zip(qat_model(images), given, strict=True):
+        assert snr_db(np.asarray(one), other) > 45
+
+
+def test_a_skipped_layer_that_does_nothing_leaves_nothing():
+    model = wired(lambda x: layers.Dropout(0.1, name="left")(layers.Dense(3)(conv(x))))
+    qat_model, _ = ranged(model, skip=["left"])
+    conversion, quality, _ = parity(qat_model, images_for(model, 8, seed=1))
+    assert quality > 45
+    assert conversion.float_operators == ()
+    assert "CAST" not in conversion.inspection.operator_counts
+    assert [one.name for one in conversion.inspection.outputs] == ["left"]
+
+
 def test_a_saved_model_has_its_borders(tmp_path):
     model = network(layers.Conv2D(6, 3, name="left"))
     qat_model, _ = ranged(model, skip=["left"])

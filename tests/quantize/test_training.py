@@ -102,7 +102,7 @@ def test_a_frozen_norm_uses_the_moving_statistics():
     """Then training and inference compute the same, if ranges are frozen too."""
     model, answers = compiled(), []
 
-    def compare(*_):
+    def compare(*_, **__):
         answers.append((model(X[:8], training=True), model(X[:8])))
 
     model.fit(X, Y, batch_size=40, verbose=0)

@@ -31,6 +31,7 @@ from tfcompress.quantize.activation_ranges import FakeQuantize, FixedFakeQuantiz
 from tfcompress.quantize.float_borders import ToFloat
 from tfcompress.quantize.layer_making import LayerMaker, policy_of
 from tfcompress.quantize.layer_names import LayerNames
+from tfcompress.quantize.operators import classify
 from tfcompress.quantize.precision_maps import layer_recipes
 from tfcompress.quantize.range_layers import RangeLayers
 from tfcompress.quantize.recipes import Recipe, find
@@ -170,6 +171,7 @@ class _Builder:
         self._makers = {t: call for call in self.flat.calls for t in call.outputs}
         self._entries: dict[int, Any] = {}
         self._borders: dict[tuple[int, bool], Any] = {}
+        self._asked: dict[int, bool] = {}  # of the calls in float
 
     def build(self) -> keras.Model:
         """Return the quantization-aware model, with weights."""
@@ -198,12 +200,16 @@ class _Builder:
         return [self.ranges.apply(t, value, policy=policy) for t, value in pairs]
 
     def _in_float(self, call: Call, tensors: Mapping[int, Any]) -> Mapping[int, Any]:
-        """Return the tensors, those that come from integers behind a border."""
-        asked = self.recipes[call.name].is_float
+        """Return the tensors, behind a border if they come from elsewhere.
+
+        That is from integers, or from layers that stay in float for the other reason.
+        """
+        asked = self._is_asked_for(call)
+        self._asked[call.index] = asked
         bordered = {}
         for tensor in call.inputs:
             maker = self._makers.get(tensor)
-            if maker is not None and self.sites.operators[maker.index].kind == "float":
+            if maker is not None and self._asked.get(maker.index) == asked:
                 continue
             key = tensor, asked
             if key not in self._borders:
@@ -213,6 +219,14 @@ class _Builder:
                 self._borders[key] = layer(tensors[tensor])
             bordered[tensor] = self._borders[key]
         return ChainMap(bordered, dict(tensors))
+
+    def _is_asked_for(self, call: Call) -> bool:
+        """Return whether a user wants a call in float, or only what it reads is."""
+        if self.recipes[call.name].is_float:
+            return True
+        makers = [self._makers[t].index for t in call.inputs if t in self._makers]
+        before = [self._asked[index] for index in makers if index in self._asked]
+        return bool(before) and all(before) and classify(call).kind != "float"
 
     def report(self, origin: Mapping[str, str], notes: Iterable[str]) -> QuantizeReport:
         """Return what was done, by the names of the original's layers."""

@@ -99,11 +99,13 @@ class _Exporter:
         args, kwargs = arguments(call, tensors)
         if isinstance(call.layer, ToFloat):
             self._floats.update(call.outputs)
-            border = functools.partial(as_casts, call.layer)
+            border = functools.partial(as_casts, asked=call.layer.asked)
             return self._computed(call, border)(args[0])
-        is_float = self._is_float(call)
-        self._floats.update(call.outputs if is_float else ())
-        form = None if is_float else self._form(call)
+        if self._is_rescaled(call):
+            return args[0]
+        if not self._floats.isdisjoint(call.inputs):
+            return self._read_float(call, args, kwargs)
+        form = self._form(call)
         if form is None:
             return self._copy(call)(*args, **kwargs)
         if self._folds_later(call):
@@ -112,10 +114,25 @@ class _Exporter:
         folded = self._inputs.get(call.inputs[0])
         return self._computed(call, form)(args[0] if folded is None else folded)
 
-    def _is_float(self, call: Call) -> bool:
-        """Return whether a call reads what is in float, and does not quantize it."""
-        quantizes = isinstance(call.layer, FakeQuantize | FixedFakeQuantize)
-        return not quantizes and not self._floats.isdisjoint(call.inputs)
+    def _is_rescaled(self, call: Call) -> bool:
+        """Return whether a known range joins another one.
+
+        The converter knows of the first itself, and takes no two ranges in a row.
+        """
+        reader = self._readers.get(call.outputs[0])
+        return (
+            isinstance(call.layer, FixedFakeQuantize)
+            and reader is not None
+            and isinstance(reader.layer, FakeQuantize)
+        )
+
+    def _read_float(self, call: Call, args: Any, kwargs: Any) -> Any:
+        """Return what a call makes of numbers in float: integers again, or more."""
+        if isinstance(call.layer, FakeQuantize):
+            into_range = export_forms.range_form(call.layer)
+            return self._computed(call, lambda x: into_range(as_casts(x)))(args[0])
+        self._floats.update(call.outputs)
+        return self._copy(call)(*args, **kwargs)
 
     def _form(self, call: Call) -> Form | None:
         """Return what a call computes in the file; None if the layer says it."""

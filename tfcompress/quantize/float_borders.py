@@ -1,9 +1,11 @@
 """Where numbers leave the integers: layers that stay in float, fenced off.
 
 The converter makes integers of every operator between two ranges that it knows how to,
-asked or not.  So what a layer in float reads goes through a border, which is nothing in
-Keras; in what is converted it is a cast to float64 and back, exact, which no quantizer
-sees through.  `tfcompress.tflite.float_regions` takes the casts out of the file again.
+asked or not, and rounds twice what it knows a range of.  So what a layer in float reads
+goes through a border, which is nothing in Keras; in what is converted it is a cast to a
+wider type and back, exact, which no quantizer sees through.  Where the layers' results
+become integers there are casts as well.  `tfcompress.tflite.float_regions` takes all of
+them out of the file again.
 """
 
 from __future__ import annotations
@@ -12,9 +14,6 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-
-ASKED, LEFT = "asked_for_float", "left_in_float"
-"""Parts of the casts' names in a file: a user named the layer, or nothing is known."""
 
 
 @keras.saving.register_keras_serializable(package="tfcompress")
@@ -40,9 +39,18 @@ class ToFloat(keras.layers.Layer):
         return {**super().get_config(), "asked": self.asked}
 
 
-def as_casts(layer: ToFloat, x: Any) -> Any:
-    """Return `x` behind two casts that the converter leaves alone."""
+def as_casts(x: Any, *, asked: bool = True) -> Any:
+    """Return `x` behind casts that the converter leaves alone.
+
+    Of equal operators that read the same it makes one: borders on one tensor, asked for
+    or not, have to differ.
+
+    Args:
+        x: A tensor; one that is not float32 is returned.
+        asked: Cast to float64 and back, else to complex numbers.
+    """
     if x.dtype != tf.float32:
         return x
-    with tf.name_scope(ASKED if layer.asked else LEFT):
+    if asked:
         return tf.cast(tf.cast(x, tf.float64), tf.float32)
+    return tf.math.real(tf.cast(x, tf.complex64))

@@ -102,6 +102,7 @@ class RangeLayers:
             return self._fixed(found, tensor, value, policy)
         layer = self._layer(index, policy)
         if is_source:
+            value = self._in_own_range(tensor, value, policy)
             result = layer(value, source=found.sources.index(tensor))
         else:
             result = layer(value, observe=False, ties=self._ties(tensor))
@@ -110,6 +111,21 @@ class RangeLayers:
             return result
         return keras.layers.Identity(name=last, dtype=policy)(result)
 
+    def _in_own_range(self, tensor: int, value: Any, policy: Any) -> Any:
+        """Round an activation of a known range that joins another one, as TFLite does.
+
+        It computes in the known range, and rescales what comes out.
+        """
+        maker = self._makers.get(tensor)
+        operator = self._sites.operators[maker.index] if maker else None
+        if not operator or not operator.fixed or operator.function == "hard_sigmoid":
+            return value  # that one rounds itself
+        low, high = operator.fixed[self._bits]
+        name = self._names.new(f"{maker.name}_range") if maker else None
+        return FixedFakeQuantize(
+            low=low, high=high, bits=self._bits, name=name, dtype=policy
+        )(value)
+
     def _ties(self, tensor: int) -> str:
         """Return how TFLite rounds the averages that a call makes."""
         resizes = isinstance(self._makers[tensor].layer, keras.layers.UpSampling2D)
@@ -117,7 +133,7 @@ class RangeLayers:
 
     def _fixed(self, found: Range, tensor: int, value: Any, policy: Any) -> Any:
         """Round a known range, but not the model's outputs: losses take logarithms."""
-        maker = self._makers[found.sources[0]]
+        maker = self._makers[tensor]
         operator = self._sites.operators[maker.index]
         if tensor in self._outputs or operator.function == "hard_sigmoid":
             return value  # that one rounds itself

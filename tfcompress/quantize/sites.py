@@ -33,6 +33,7 @@ from tfcompress.quantize.recipes import Recipe
 
 _FOLLOWS = ("rectifier", "activation", "passing", "averaging", "arithmetic", "identity")
 _TIES = ("passing", "averaging", "identity")
+_POOLS = ("GlobalAveragePooling1D", "GlobalAveragePooling2D")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -137,7 +138,26 @@ class _Finder:
             maker is None or before[maker.index].kind != "float" for maker in makers
         ):
             return left_in_float("what it reads is in float")
+        if recipe.activation_bits == 8 and self._averages_fixed(call, before):
+            return Operator(kind="averaging")
         return self._normalizes_float(call, operator, before)
+
+    def _averages_fixed(self, call: Call, before: Sequence[Operator]) -> bool:
+        """Return whether a call takes the mean of numbers whose range is known.
+
+        The converter stores that, in 8 bits, in the scale of what is averaged.
+        """
+        return _is_mean(call.layer) and self._is_fixed(call.inputs[0], before)
+
+    def _is_fixed(self, tensor: int, before: Sequence[Operator]) -> bool:
+        """Return whether a tensor is in the known range of an activation."""
+        maker = self.maker.get(tensor)
+        if maker is None:
+            return False
+        operator = before[maker.index]
+        if operator.kind in _TIES:
+            return all(self._is_fixed(one, before) for one in maker.inputs)
+        return operator.fixed is not None
 
     def _normalizes_float(
         self, call: Call, operator: Operator, before: Sequence[Operator]
@@ -225,6 +245,10 @@ class _Finder:
             same = fixed[0] if fixed and all(f == fixed[0] for f in fixed) else None
             ranges.append(Range(sources=own, members=tuple(members), fixed=same))
         return ranges
+
+
+def _is_mean(layer: object) -> bool:
+    return type(layer).__name__ in ("Mean", *_POOLS)
 
 
 def _scales(call: Call, kind: str) -> bool:

@@ -1,17 +1,22 @@
 """Finish the parts of a trained file that stay in float.
 
-What such a part reads comes through casts to float64 and back, which kept the converter
-from making integers of it (`tfcompress.quantize.float_borders`).  They are taken out,
-and the operators in float that a user has asked for are found.
+Such a part is fenced by casts to a wider type and back, which kept the converter from
+making integers of it (`tfcompress.quantize.float_borders`).  They are taken out, and
+the operators in float that a user has asked for are found.
 """
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterator
 from typing import Any
 
-from tfcompress.quantize.float_borders import ASKED
 from tfcompress.tflite import schema
 from tfcompress.tflite.low_bit_weights import edited
+
+_FLOAT64, _COMPLEX64 = 10, 8  # in the enumeration TensorType of TFLite's schema
+_WIDE = (_FLOAT64, _COMPLEX64)
+_BORDERS = {("CAST", _FLOAT64): True, ("REAL", _COMPLEX64): False}
+"""The operator back from a wide type, and whether its border was asked for."""
 
 
 def finish(content: bytes) -> tuple[bytes, tuple[int, ...]]:
@@ -27,60 +32,93 @@ def finish(content: bytes) -> tuple[bytes, tuple[int, ...]]:
     asked: list[int] = []
 
     def change(model: Any) -> None:
-        graph = model.subgraphs[0]  # borders lie between layers, never in loops
-        starts = _take_out_casts(model, graph)
-        asked.extend(_reached(model, graph, starts))
+        fences = _Fences(model)
+        fences.take_out()
+        asked.extend(fences.asked())
 
     return edited(content, change), tuple(asked)
 
 
-def _take_out_casts(model: Any, graph: Any) -> set[int]:
-    """Read what was cast instead of the casts; return the readers that are asked for.
+class _Fences:
+    """The casts of a file, which lie between layers, never in loops.
 
-    Returns:
-        Ids of operators.
+    Args:
+        model: The unpacked content of a file; changed in place.
     """
-    from ai_edge_litert import schema_py_generated as generated
 
-    wide = generated.TensorType.FLOAT64
-    makers = {index: one for one in graph.operators for index in one.outputs}
-    asked: set[int] = set()
-    gone = []
-    for back in graph.operators:
-        there = makers.get(back.inputs[0]) if _is(model, back, "CAST") else None
-        if (
-            there is None
-            or not _is(model, there, "CAST")
-            or graph.tensors[there.outputs[0]].type != wide
-            or back.outputs[0] in graph.outputs
-        ):
-            continue
-        (cast,), source = back.outputs, there.inputs[0]
-        wanted = ASKED in graph.tensors[cast].name.decode()
+    def __init__(self, model: Any) -> None:
+        self._model, self._graph = model, model.subgraphs[0]
+        self._makers = {i: one for one in self._graph.operators for i in one.outputs}
+        self._sources = dict(self._find())
+        self._asked: dict[int, bool] = {}  # by the ids of operators behind a border
+
+    def _find(self) -> Iterator[tuple[int, tuple[int, bool]]]:
+        """Yield what was cast there and back, with its source and whether asked for."""
+        for back in self._graph.operators:
+            there = self._makers.get(back.inputs[0]) if len(back.inputs) else None
+            if there is None or self._name(there) != "CAST":
+                continue
+            kinds = self._name(back), self._type(there.outputs[0])
+            if kinds in _BORDERS:
+                yield back.outputs[0], (there.inputs[0], _BORDERS[kinds])
+
+    def take_out(self) -> None:
+        """Read, and return, what was cast instead of the casts."""
+        graph = self._graph
         for reader in graph.operators:
-            if cast in reader.inputs:
-                reader.inputs = [source if i == cast else i for i in reader.inputs]
-                asked.update({id(reader)} if wanted else ())
-        gone += [there, back]
-    graph.operators = [
-        one for one in graph.operators if not any(one is g for g in gone)
-    ]
-    return asked
+            asked = [self._sources[t][1] for t in reader.inputs if t in self._sources]
+            if asked:
+                self._asked[id(reader)] = all(asked)
+            reader.inputs = [self._source(tensor) for tensor in reader.inputs]
+        inputs = set(graph.inputs)
+        same = {t: self._source(t) for t in graph.outputs}
+        same = {t: source for t, source in same.items() if source not in inputs}
+        graph.outputs = [same.get(tensor, tensor) for tensor in graph.outputs]
+        for signature in self._model.signatureDefs or ():
+            for named in signature.outputs:
+                named.tensorIndex = same.get(named.tensorIndex, named.tensorIndex)
+        self._forget_unread(self._sources)
+        self._forget_unread(
+            {
+                t
+                for one in graph.operators
+                for t in one.outputs
+                if self._type(t) in _WIDE
+            }
+        )
 
+    def _forget_unread(self, tensors: Container[int]) -> None:
+        """Take operators out whose outputs are among `tensors` and nobody reads."""
+        graph = self._graph
+        read = {*graph.outputs, *(t for one in graph.operators for t in one.inputs)}
+        graph.operators = [
+            one
+            for one in graph.operators
+            if any(t in read or t not in tensors for t in one.outputs)
+        ]
 
-def _reached(model: Any, graph: Any, starts: set[int]) -> list[int]:
-    """Return the operators from some on, up to where numbers become integers."""
-    reached = []
-    tensors: set[int] = set()
-    for index, operator in enumerate(graph.operators):
-        read = tensors.intersection(operator.inputs)
-        if (id(operator) in starts or read) and not _is(model, operator, "QUANTIZE"):
-            reached.append(index)
-            tensors.update(operator.outputs)
-    return reached
+    def asked(self) -> list[int]:
+        """Return the operators from the asked borders on, up to integers again."""
+        reached = []
+        tensors: set[int] = set()
+        for index, operator in enumerate(self._graph.operators):
+            goes_on = not tensors.isdisjoint(operator.inputs)
+            wanted = self._asked.get(id(operator), goes_on)
+            if wanted and self._name(operator) != "QUANTIZE":
+                reached.append(index)
+                tensors.update(operator.outputs)
+        return reached
 
+    def _source(self, tensor: int) -> int:
+        """Return what a tensor was before it was cast."""
+        while tensor in self._sources:
+            tensor, _ = self._sources[tensor]
+        return tensor
 
-def _is(model: Any, operator: Any, name: str) -> bool:
-    code = model.operatorCodes[operator.opcodeIndex]
-    found: str = schema.operator_names()[code.builtinCode]
-    return found == name
+    def _type(self, tensor: int) -> int:
+        return int(self._graph.tensors[tensor].type)
+
+    def _name(self, operator: Any) -> str:
+        code = self._model.operatorCodes[operator.opcodeIndex]
+        found: str = schema.operator_names()[code.builtinCode]
+        return found
