@@ -36,14 +36,14 @@ def zeros(model):
     return {row.layer: row.sparsity for row in sparsity.report(model).kernels}
 
 
-def with_zeros(model):
-    """Return a copy in which every other weight of the inner kernels is zero."""
+def with_zeros(model, every=2):
+    """Return a copy in which all but `every`-th weights of inner kernels are zero."""
     copy = keras.models.clone_model(model)
     copy.set_weights(model.get_weights())
     for name in INNER:
         kernel = copy.get_layer(name).kernel
         value = np.asarray(kernel).copy()
-        value.reshape(-1)[::2] = 0
+        value.reshape(-1)[np.arange(value.size) % every != every - 1] = 0
         kernel.assign(value)
     return copy
 
@@ -57,6 +57,13 @@ def inner_zeros(model):
             found[layer] = np.asarray(variable) == 0
     assert set(found) == set(INNER)
     return found
+
+
+def trained(model, batch, recipe="int8", **settings):
+    """Return a quantization-aware model that has seen its data."""
+    model, _ = quantize.quantize_aware(model, recipe, **settings)
+    quantize.calibrate(model, [batch[0]])
+    return model
 
 
 @pytest.mark.slow
@@ -115,3 +122,31 @@ def test_a_model_that_is_being_pruned_is_not_quantized_as_it_is(net):
     pruned = sparsity.prune_low_magnitude(net, sparsity.constant(0.5))
     with pytest.raises(errors.ModelError, match=r"strip\(model\).*keep_zeros"):
         quantize.quantize_aware(pruned)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "precision"), [("int8_w4", None), ("int8", {"conv1": "int8_w4"})]
+)
+def test_weights_of_4_bits_are_not_stored_sparsely(net, batch, recipe, precision):
+    """TensorFlow's converter ends the process at such a file."""
+    model = trained(with_zeros(net), batch, recipe, precision=precision)
+    with pytest.raises(errors.ConfigError, match=r"4 bits .*sparse=True with"):
+        tflite.convert(model, sparse=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("inputs", ["float", "int8"])
+@pytest.mark.parametrize("recipe", ["int8", "int16x8"])
+@pytest.mark.parametrize("skipped", [*INNER, "conv0"])
+def test_a_layer_in_float_is_stored_sparsely(net, batch, recipe, inputs, skipped):
+    """What makes its weights dense again is in float because the layer is."""
+    model = trained(with_zeros(net, every=5), batch, recipe, skip=[skipped])
+    file = tflite.convert(model, sparse=True, inputs=inputs)
+    assert file.sparse.tensors >= 2
+    assert file.float_operators == ()
+    kept = [file.inspection.operators[index].name for index in file.kept_float]
+    assert sorted(kept) == ["CONV_2D", "DENSIFY"][: 1 + (skipped in INNER)]
+    wanted = np.asarray(model(batch[0]))
+    given = tflite.Runner(file.content)(batch[0])
+    error = np.mean((given - wanted) ** 2)
+    assert 10 * np.log10(np.mean(wanted**2) / error) > 30

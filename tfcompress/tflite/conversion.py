@@ -189,7 +189,8 @@ def convert(  # noqa: PLR0913 (one call for the whole stage)
     note = _note(recipe, inputs, stream.num_examples, metadata or {})
     content, encoding = embed(made.content, note), None
     if sparse:
-        dense, content = content, embed(translated(options).content, note)
+        dense, made = content, translated(options)
+        content = embed(made.content, note)
         encoding = sparse_encoding.check(dense, content, example=stream.first)
     found = inspection.inspect(content)
     left = _not_wanted(found, made.kept_float)

@@ -98,7 +98,10 @@ class _Fences:
         ]
 
     def asked(self) -> list[int]:
-        """Return the operators from the asked borders on, up to integers again."""
+        """Return the operators from the asked borders on, up to integers again.
+
+        What makes the sparse weights of one of them dense computes in float like it.
+        """
         reached = []
         tensors: set[int] = set()
         for index, operator in enumerate(self._graph.operators):
@@ -107,7 +110,14 @@ class _Fences:
             if wanted and self._name(operator) != "QUANTIZE":
                 reached.append(index)
                 tensors.update(operator.outputs)
-        return reached
+        operators = self._graph.operators
+        read = {tensor for index in reached for tensor in operators[index].inputs}
+        dense = [
+            index
+            for index, operator in enumerate(operators)
+            if self._name(operator) == "DENSIFY" and not read.isdisjoint(operator.outputs)
+        ]
+        return sorted({*reached, *dense})
 
     def _source(self, tensor: int) -> int:
         """Return what a tensor was before it was cast."""

@@ -32,7 +32,7 @@ class PostTraining:
         correct_bias: Take the mean error of the rounded weights out of the biases.
         precision: Layers that are quantized otherwise than by the recipe.
         per_channel: One weight scale per output channel; else one per tensor.
-        sparse: Leave zeros out of the file; goes with every recipe.
+        sparse: Leave zeros out of the file; goes with every recipe but ``int8_w4``.
     """
 
     equalize: bool = False
@@ -54,7 +54,7 @@ class PostTraining:
         Raises:
             ConfigError: If the recipe is none of integers, the map does not fit, the
                 model has trained scales, which leave nothing to improve, or zeros are
-                to be left out of a file of several precisions.
+                to be left out of a file of several precisions or of 4-bit weights.
             DataError: If the data can be read only once, and are needed twice.
         """
         given = [
@@ -71,6 +71,12 @@ class PostTraining:
             raise errors.ConfigError(
                 "Sparse tensors go with one precision for all layers only. Received: "
                 f"sparse=True with {given[-1]}. Leave one of them out."
+            )
+        if self.sparse and recipe == "int8_w4":  # the converter crashes, no error
+            raise errors.ConfigError(
+                "Weights of 4 bits cannot be stored sparsely. Received: sparse=True "
+                f"with {model.name!r}, trained for {recipe!r}. Leave it out: the zeros "
+                "still compress in a download; or train for 'int8'."
             )
         if given and trained:
             raise errors.ConfigError(
