@@ -130,6 +130,10 @@ class Distiller(keras.Model):
             losses.SoftTargetLoss(kind, self.temperature) for kind in self._kinds()
         ]
 
+    def fit(self, *arguments: Any, **settings: Any) -> Any:
+        """Fit as any model, watched by the layers of the student."""
+        return following.watched_fit(self, super().fit, *arguments, **settings)
+
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile as `get_compile_config` says."""
         self.compile(**keras.saving.deserialize_keras_object(config))

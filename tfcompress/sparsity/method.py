@@ -16,11 +16,7 @@ from typing import Any
 import keras
 
 from tfcompress import data, errors, files, training
-from tfcompress.sparsity.pruned_model import (
-    state_of,
-    total_steps,
-    warn_if_unfinished,
-)
+from tfcompress.sparsity.pruned_model import total_steps
 from tfcompress.sparsity.pruning import prune_low_magnitude, strip
 from tfcompress.sparsity.reporting import SparsityReport, report
 from tfcompress.sparsity.settings import SparsifyConfig
@@ -104,7 +100,6 @@ def sparsify(  # noqa: PLR0913 - as `train`, one obvious call
         progress=progress,
         wrap=None if wrap is None else lambda _: wrap(pruned),
     )
-    warn_if_unfinished(state_of(pruned))
     shares = [record["sparsity"] for record in summary.records]
     return SparsifyResult(
         model=strip(pruned),

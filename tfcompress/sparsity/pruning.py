@@ -25,10 +25,10 @@ from tfcompress.config import require
 from tfcompress.graph.cloning import clone, clone_chain
 from tfcompress.graph.reading import functional_graph, read_model
 from tfcompress.sparsity import patterns, schedules, selection
+from tfcompress.sparsity.fit_watcher import check_masks
 from tfcompress.sparsity.pruned_model import (
     PrunedModel,
     attach,
-    check_masks,
     find_state,
     state_of,
 )
@@ -147,7 +147,7 @@ def strip(model: keras.Model, *, check: bool = True) -> keras.Model:
         return clone(model, {})
     attach(model)
     if check:
-        check_masks(model)
+        check_masks(state)
     if state.sequential and isinstance(model, PrunedModel):  # not one around it
         return clone_chain(model, _in_order(model, state))
     return clone(model, {id(state): lambda _: _passed_on})

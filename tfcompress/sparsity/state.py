@@ -22,7 +22,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from tfcompress.sparsity import patterns, schedules
+from tfcompress.sparsity import fit_watcher, patterns, schedules
 from tfcompress.sparsity.holding import Hold, slots
 from tfcompress.sparsity.layouts import Layout
 from tfcompress.sparsity.selection import Kernel, owner_of, variable_of
@@ -136,6 +136,17 @@ class SparsityState(keras.layers.Layer):
             with tf.control_dependencies(inputs):  # no batch, no step
                 self._advance()
         return inputs
+
+    def watch_fit(
+        self, model: keras.Model, initial_epoch: int
+    ) -> keras.callbacks.Callback:
+        """Return what watches a fit of `model`, which is the pruned one or holds it.
+
+        Raises:
+            ModelError: If masks or schedule are or would be lost.
+        """
+        fit_watcher.check_ready(self, model)
+        return fit_watcher.FitWatcher(self, initial_epoch)
 
     def _advance(self) -> None:
         if not isinstance(self.schedule, schedules.FixedMasks):

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfcompress.sparsity import pruned_model, schedules
+from tfcompress.sparsity import fit_watcher, pruned_model, schedules
 from tfcompress.training.event_files import EventFile
 from tfcompress.training.following import follow_optimizer
 
@@ -44,7 +44,7 @@ class PruningSummary(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:  # noqa: ARG002 - Keras passes it
         """Check that training can begin; the zeros follow the optimizer."""
-        pruned_model.check_ready(self.model)
+        fit_watcher.check_ready(pruned_model.state_of(self.model), self.model)
         follow_optimizer(self.model)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:

@@ -71,6 +71,8 @@ def accelerate(
         twin = _rebuild(model, precision)
         twin.get_config = model.get_config  # files and clones hold the plain model
         twin.compile = functools.partial(_compile, twin)
+        fit = functools.partial(type(twin).fit, twin)
+        twin.fit = functools.partial(following.watched_fit, twin, fit)
         for note in lost_training(model, twin) if compiled else ():
             _LOG.warning("%s: %s.", model.name, note)
         if compiled and model.compiled:

@@ -148,6 +148,12 @@ class _Training:
             steps=self.steps,
             verbose=0,
         )
+        watchers = keras.callbacks.CallbackList(
+            following.fit_watchers(self.fitted),
+            epochs=self.config.epochs - self.record["epoch"],
+            steps=self.steps,
+        )
+        watchers.on_train_begin()
         listeners.begin_training()
         while self.record["epoch"] < self.config.epochs and not self._exhausted():
             self._epoch(listeners, validator)
@@ -155,7 +161,9 @@ class _Training:
             if self.fitted.stop_training:
                 break
         listeners.end_training()
-        return self._finish()
+        result = self._finish()
+        watchers.on_train_end()
+        return result
 
     def _epoch(self, listeners: Any, validator: watching.Validator) -> None:
         epoch, started = self.record["epoch"], time.perf_counter()
