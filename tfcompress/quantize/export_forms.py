@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +25,7 @@ from tfcompress.quantize.weighted_layers import (
 
 Array = npt.NDArray[Any]
 Form = Callable[[Any], Any]
+Mark = Callable[[Array], Callable[[], Any]]
 
 
 class Computed(keras.layers.Layer):
@@ -63,7 +66,11 @@ def range_form(layer: FakeQuantize) -> Form:
 
 
 def kernel_form(
-    layer: FakeQuantizedKernel, kernel: Any = None, offset: Any = None
+    layer: FakeQuantizedKernel,
+    kernel: Any = None,
+    offset: Any = None,
+    *,
+    seen: Counter[bytes],
 ) -> Form:
     """Return a layer with a constant kernel and bias.
 
@@ -71,6 +78,7 @@ def kernel_form(
         layer: The layer, for its strides and such.
         kernel: The kernel on its grid, folded; by default the layer's own.
         offset: What is added; by default the layer's bias.
+        seen: How often the model has had each kernel so far; this one is counted.
     """
     given: Any = layer
     if kernel is None:
@@ -78,18 +86,25 @@ def kernel_form(
         offset = given.bias if given.use_bias else None
     constant = numpy(kernel).astype(np.float32)
     bias = None if offset is None else numpy(offset).astype(np.float32)
-    return _FORMS.get(type(layer), _as_it_is)(given, constant, bias)
+    content = constant.tobytes()
+    mark = functools.partial(_marked, given, again=seen[content])
+    seen[content] += 1
+    return _FORMS.get(type(layer), _as_it_is)(given, constant, bias, mark)
 
 
-def _marked(layer: Any, kernel: Array) -> Callable[[], Any]:
+def _marked(layer: Any, kernel: Array, *, again: int) -> Callable[[], Any]:
     """Return a function that makes a kernel's tensor and tells its grid.
 
     8-bit kernels with a scale per channel need nothing: the converter finds the scales.
     The kernel must have its last shape: a marked one cannot be reshaped.
+
+    The converter merges equal marks of equal kernels and ignores one that two operators
+    read.  So the ends differ in the last bit each time a kernel comes `again`.
     """
     bits, axes = layer.weight_bits, layer.scale_axes
+    apart = 1.0 + again * float(np.finfo(np.float32).eps)
     if axes is None:
-        end = float(np.abs(kernel).max()) or 1.0
+        end = (float(np.abs(kernel).max()) or 1.0) * apart
         return lambda: tf.quantization.fake_quant_with_min_max_args(
             kernel, -end, end, num_bits=bits, narrow_range=True
         )
@@ -98,6 +113,7 @@ def _marked(layer: Any, kernel: Array) -> Callable[[], Any]:
     columns = kernel.reshape(*kernel.shape[: -len(axes)], -1)
     ends = np.abs(columns).reshape(-1, columns.shape[-1]).max(0)
     ends = np.where(ends > 0, ends, ends.max() or 1.0)  # zeros are on any grid
+    ends = (ends * apart).astype(np.float32)
 
     def marked() -> Any:
         tensor = tf.quantization.fake_quant_with_min_max_vars_per_channel(
@@ -108,20 +124,20 @@ def _marked(layer: Any, kernel: Array) -> Callable[[], Any]:
     return marked
 
 
-def _as_it_is(layer: Any, kernel: Array, bias: Array | None) -> Form:
-    constant = _marked(layer, kernel)
+def _as_it_is(layer: Any, kernel: Array, bias: Array | None, mark: Mark) -> Form:
+    constant = mark(kernel)
     return lambda x: _plus(layer.apply_kernel(x, constant()), bias)
 
 
-def _dense(layer: Any, kernel: Array, bias: Array | None) -> Form:
+def _dense(layer: Any, kernel: Array, bias: Array | None, mark: Mark) -> Form:
     """Return a product, or for 4 bits per channel a 1x1 convolution.
 
     The converter fails on a matrix that is marked per channel.
     """
     if layer.weight_bits == 8 or not layer.per_channel:
-        return _as_it_is(layer, kernel, bias)
+        return _as_it_is(layer, kernel, bias, mark)
     depth, units = kernel.shape
-    weights = _marked(layer, kernel[None, None])
+    weights = mark(kernel[None, None])
 
     def form(x: Any) -> Any:
         flat = tf.reshape(x, (-1, 1, 1, depth))
@@ -131,7 +147,7 @@ def _dense(layer: Any, kernel: Array, bias: Array | None) -> Form:
     return form
 
 
-def _one_dimension(layer: Any, kernel: Array, bias: Array | None) -> Form:
+def _one_dimension(layer: Any, kernel: Array, bias: Array | None, mark: Mark) -> Form:
     """Return a convolution of sequences as one of images of height 1."""
     convolve = (
         tf.nn.depthwise_conv2d
@@ -139,7 +155,7 @@ def _one_dimension(layer: Any, kernel: Array, bias: Array | None) -> Form:
         else tf.nn.conv2d
     )
     (stride,), (dilation,) = layer.strides, layer.dilation_rate
-    weights = _marked(layer, kernel[None])
+    weights = mark(kernel[None])
 
     def form(x: Any) -> Any:
         padding = layer.padding.upper()
@@ -157,7 +173,7 @@ def _plus(x: Any, bias: Array | None) -> Any:
     return x if bias is None else x + bias
 
 
-_FORMS: dict[type, Callable[[Any, Array, Array | None], Form]] = {
+_FORMS: dict[type, Callable[[Any, Array, Array | None, Mark], Form]] = {
     QuantizedDense: _dense,
     QuantizedConv1D: _one_dimension,
     QuantizedDepthwiseConv1D: _one_dimension,

@@ -19,6 +19,7 @@ Source: B. Jacob et al., CVPR 2018, section 3.2, for the folding.
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -92,6 +93,7 @@ class _Exporter:
         self._bits = next((one.bits for one in range_layers(model)), 8)
         self._inputs: dict[int, Any] = {}  # of kernels that fold, by their outputs
         self._floats: set[int] = set()  # tensors in float, from a border on
+        self._kernels: Counter[bytes] = Counter()  # by content
         self._copies: dict[str, tuple[Any, Any]] = {}
         self._notes: list[str] = []
 
@@ -140,9 +142,9 @@ class _Exporter:
         if isinstance(layer, FakeQuantize):
             return export_forms.range_form(layer)
         if isinstance(layer, FakeQuantizedKernel):
-            return export_forms.kernel_form(layer)
+            return self._kernel(layer)
         if isinstance(layer, FoldedBatchNormalization):
-            return export_forms.kernel_form(layer.layer, *layer.folded_kernel())
+            return self._kernel(layer.layer, *layer.folded_kernel())
         if isinstance(layer, FreezableBatchNormalization):
             return None if layer.in_float else self._affine(call)
         if isinstance(layer, QuantizedRescaling | QuantizedNormalization):
@@ -159,9 +161,12 @@ class _Exporter:
         kernel: Any = maker.layer
         on_grid = numpy(kernel.on_grid(kernel.kernel))
         bias = numpy(kernel.bias) if kernel.use_bias else 0.0
-        return export_forms.kernel_form(
+        return self._kernel(
             kernel, on_grid * kernel.spread(scale), offset + bias * scale
         )
+
+    def _kernel(self, layer: Any, *folded: Any) -> Form:
+        return export_forms.kernel_form(layer, *folded, seen=self._kernels)
 
     def _folds_later(self, call: Call) -> bool:
         reader = self._readers.get(call.outputs[0])
