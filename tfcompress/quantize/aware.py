@@ -165,6 +165,7 @@ class _Builder:
             self.flat,
             self.sites,
             recipes,
+            self.names,
             per_channel=per_channel,
             renamed=self.ranges.renamed,
         )

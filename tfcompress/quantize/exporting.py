@@ -81,6 +81,7 @@ def _refuse_unset(model: keras.Model) -> None:
 
 
 _FOLDS = (FreezableBatchNormalization, QuantizedRescaling)
+_AFFINE = (*_FOLDS, QuantizedNormalization)
 
 
 class _Exporter:
@@ -145,9 +146,7 @@ class _Exporter:
             return self._kernel(layer)
         if isinstance(layer, FoldedBatchNormalization):
             return self._kernel(layer.layer, *layer.folded_kernel())
-        if isinstance(layer, FreezableBatchNormalization):
-            return None if layer.in_float else self._affine(call)
-        if isinstance(layer, QuantizedRescaling | QuantizedNormalization):
+        if isinstance(layer, _AFFINE):
             return self._affine(call)
         return export_forms.plain_form(layer, classify(call), bits=self._bits)
 

@@ -13,6 +13,7 @@ from tfcompress.graph.rebuilding import copy_layer
 from tfcompress.graph.rule_table import entry_for
 from tfcompress.quantize.affine_layers import QUANTIZED as AFFINE
 from tfcompress.quantize.folded_layers import FoldedBatchNormalization
+from tfcompress.quantize.layer_names import LayerNames
 from tfcompress.quantize.normalization import FreezableBatchNormalization
 from tfcompress.quantize.quantized_activations import (
     QuantizedHardSigmoid,
@@ -32,10 +33,14 @@ _ACTIVATIONS: Mapping[str, Any] = {
 class LayerMaker:
     """Makes each layer once, however often it is called.
 
+    An activation is two layers if it is of one class in integers and of another where
+    it stays in float. A BatchNorm learns, so it is one, which tells by its inputs.
+
     Args:
         flat: The simplified model.
         sites: Where it is quantized.
         recipes: The recipe of each of its layers.
+        names: Of the model's layers.
         per_channel: Whether kernels have a scale per output channel.
         renamed: Other names for layers.
     """
@@ -45,18 +50,37 @@ class LayerMaker:
         flat: FlatModel,
         sites: Sites,
         recipes: Mapping[str, Recipe],
+        names: LayerNames,
         *,
         per_channel: bool,
         renamed: Mapping[str, str],
     ) -> None:
-        self._renamed = renamed
+        self._names, self._renamed = names, renamed
         self._flat, self._sites, self._recipes = flat, sites, recipes
         self._per_channel = per_channel
-        self._made: dict[str, Any] = {}
-        self._olds: dict[str, Any] = {}
+        self._made: dict[tuple[str, Any], Any] = {}
         self._pairs: dict[tuple[str, str], FoldedBatchNormalization] = {}
+        self._copies: list[tuple[Any, Any]] = []
         self.notes: list[str] = []
         self._folds_early = self._find_early_folds()
+        self._named = self._find_named()
+
+    def _find_named(self) -> dict[str, Any]:
+        """Return which class of layer goes by a name.
+
+        That of an output, whose name losses and files know, before that of others; a
+        range lies behind outputs in integers and takes their names.
+        """
+        outputs, operators = set(self._flat.output_tensors()), self._sites.operators
+
+        def rank(call: Call) -> tuple[bool, bool]:
+            is_float = operators[call.index].kind == "float"
+            return outputs.isdisjoint(call.outputs), not is_float
+
+        named: dict[str, Any] = {}
+        for call in sorted(self._flat.calls, key=rank):
+            named.setdefault(call.name, self._kind(call))
+        return named
 
     def _find_early_folds(self) -> dict[int, int]:
         """Return the BatchNorm calls that fold in every step, with their kernels'.
@@ -93,28 +117,41 @@ class LayerMaker:
         """Return the layer for a call."""
         if call.index in self._folds_early:
             return self._folded(call)
-        if call.name not in self._made:
-            self._olds[call.name] = call.layer
-            self._made[call.name] = self._make(call)
-        return self._made[call.name]
+        kind = self._kind(call)
+        if (call.name, kind) not in self._made:
+            name = self._renamed.get(call.name, call.name)
+            if kind is not self._named[call.name]:
+                name = self._names.new(name)
+            made = self._make(call, kind, name)
+            self._made[call.name, kind] = made
+            self._copies.append((call.layer, made))
+        return self._made[call.name, kind]
 
-    def _make(self, call: Call) -> Any:
+    def _kind(self, call: Call) -> Any:
+        """Return the class of ours for a call; None for a copy of its layer."""
         operator = self._sites.operators[call.index]
-        name = self._renamed.get(call.name, call.name)
         if operator.kind == "kernel":
-            return self._quantized(call, name)
+            return QUANTIZED[_keras_class(call.layer)]
         if entry_for(call.layer, {_NORM: True}):
-            return _normalization(call.layer, name, in_float=operator.kind == "float")
-        if operator.function in _ACTIVATIONS:
+            return FreezableBatchNormalization
+        if operator.kind == "affine":
+            return entry_for(call.layer, AFFINE)
+        return _ACTIVATIONS.get(operator.function)
+
+    def _make(self, call: Call, kind: Any, name: str) -> Any:
+        if kind is None:
+            return copy_layer(call.layer, name, {}, self.notes)
+        if kind in QUANTIZED.values():
+            return self._quantized(call, name)
+        if kind is FreezableBatchNormalization:
+            return kind.from_config({**_NORM.get_config(call.layer), "name": name})
+        if kind in _ACTIVATIONS.values():
             bits = self._recipes[call.name].activation_bits
-            kind = _ACTIVATIONS[operator.function]
             return kind(bits=bits, name=name, dtype=policy_of(call, self._flat))
-        if operator.kind == "affine" and (kind := entry_for(call.layer, AFFINE)):
-            return kind.from_config({**call.layer.get_config(), "name": name})
-        return copy_layer(call.layer, name, {}, self.notes)
+        return kind.from_config({**call.layer.get_config(), "name": name})
 
     def _quantized(self, call: Call, name: str) -> Any:
-        base: Any = next(one for one in type(call.layer).__mro__ if one in QUANTIZED)
+        base = _keras_class(call.layer)
         bits = self._recipes[call.name].weight_bits or 8
         if base is keras.layers.Conv2DTranspose:
             bits = 8  # the converter stores no 4-bit kernels of these
@@ -135,16 +172,12 @@ class LayerMaker:
                 name=self._renamed.get(call.name, kernel.name),
                 dtype=quantized.variable_dtype,
             )
-            self._olds[call.name], self._olds[kernel.name] = call.layer, kernel.layer
+            self._copies += [(call.layer, norm), (kernel.layer, quantized)]
         return self._pairs[pair]
 
     def copy_state(self) -> None:
         """Give the layers, called by now, the weights and flags of the old ones."""
-        targets = dict(self._made)
-        for (norm, kernel), layer in self._pairs.items():
-            targets[norm], targets[kernel] = layer.norm, layer.layer
-        for name, new in targets.items():
-            old = self._olds[name]
+        for old, new in self._copies:
             if new is old or not isinstance(old, keras.Layer):
                 continue
             if old.weights:
@@ -152,14 +185,9 @@ class LayerMaker:
             new.trainable = old.trainable
 
 
-def _normalization(
-    layer: Any, name: str, *, in_float: bool
-) -> FreezableBatchNormalization:
-    config = {**_NORM.get_config(layer), "name": name}
-    made: FreezableBatchNormalization = FreezableBatchNormalization.from_config(
-        {**config, "in_float": in_float}
-    )
-    return made
+def _keras_class(layer: Any) -> Any:
+    """Return the class with a kernel that a layer is or has kept the ``call`` of."""
+    return next(one for one in type(layer).__mro__ if one in QUANTIZED)
 
 
 def policy_of(call: Call, flat: FlatModel) -> Any:

@@ -29,14 +29,14 @@ from tfcompress.training.replicas import own_copies
 class FreezableBatchNormalization(fused.FusedCall, keras.layers.BatchNormalization):
     """`keras.layers.BatchNormalization`, fused, with a step at which it freezes.
 
+    It may be called in float and in integers: the graph tells which (`float_borders`).
+
     Args:
-        in_float: Leave it in floating point in the file.
         **settings: As for `keras.layers.BatchNormalization`.
     """
 
-    def __init__(self, *, in_float: bool = False, **settings: Any) -> None:
+    def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        self.in_float = in_float
         self.clock: Clock | None = None
 
     def build(self, input_shape: Any) -> None:
@@ -72,7 +72,7 @@ class FreezableBatchNormalization(fused.FusedCall, keras.layers.BatchNormalizati
 
     def _shift(self) -> Any:
         """Return what rounding in the file adds to each channel."""
-        if self.in_float or self.compute_dtype != "float32":
+        if self.compute_dtype != "float32":
             return tf.zeros([])
         scale = tf.math.rsqrt(tf.convert_to_tensor(self.moving_variance) + self.epsilon)
         scale = scale * self.gamma if self.scale else scale
@@ -97,9 +97,12 @@ class FreezableBatchNormalization(fused.FusedCall, keras.layers.BatchNormalizati
         maker = next(iter(makers.values()), None) if len(makers) == 1 else None
         return maker if isinstance(maker, FakeQuantizedKernel) else None
 
-    def get_config(self) -> dict[str, Any]:
-        """Return what `from_config` needs."""
-        return {**super().get_config(), "in_float": self.in_float}
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> FreezableBatchNormalization:
+        """Build it again; files had an `in_float`, which the graph tells."""
+        known = {name: value for name, value in config.items() if name != "in_float"}
+        made: FreezableBatchNormalization = super().from_config(known)
+        return made
 
 
 def affine(layer: Any, channels: int) -> tuple[Any, Any]:
