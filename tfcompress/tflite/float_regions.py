@@ -115,7 +115,8 @@ class _Fences:
         dense = [
             index
             for index, operator in enumerate(operators)
-            if self._name(operator) == "DENSIFY" and not read.isdisjoint(operator.outputs)
+            if self._name(operator) == "DENSIFY"
+            and not read.isdisjoint(operator.outputs)
         ]
         return sorted({*reached, *dense})
 
