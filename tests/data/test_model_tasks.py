@@ -1,3 +1,5 @@
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -37,6 +39,62 @@ def test_logits_are_told_by_a_softmax_layer():
         [keras.Input((4,)), keras.layers.Dense(3), keras.layers.Softmax()]
     )
     assert not Task.for_model(built, dataset()).from_logits
+
+
+def ended(units, activation, *tail):
+    keras.utils.set_random_seed(0)
+    head = keras.layers.Dense(units, activation=activation)
+    return keras.Sequential([keras.Input((4,)), head, *tail])
+
+
+TAILS = {
+    "linear": lambda: [keras.layers.Activation("linear", dtype="float32")],
+    "identity": lambda: [keras.layers.Identity(), keras.layers.Dropout(0.5)],
+    "reshape": lambda: [keras.layers.Reshape((1, -1)), keras.layers.Flatten()],
+    "lambda": lambda: [keras.layers.Lambda(lambda x: x * 1.0)],
+}
+
+
+@pytest.mark.parametrize(("activation", "expected"), [("softmax", False), (None, True)])
+@pytest.mark.parametrize("tail", TAILS)
+def test_logits_are_told_by_what_is_before_a_tail(tail, activation, expected):
+    built = ended(3, activation, *TAILS[tail]())
+    assert Task.for_model(built, dataset()).from_logits == expected
+
+
+def test_logits_are_told_through_a_cast():
+    inputs = keras.Input((4,))
+    scores = keras.layers.Dense(3, activation="softmax")(inputs)
+    built = keras.Model(inputs, keras.ops.cast(scores, "float32"))
+    assert not Task.for_model(built, dataset()).from_logits
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("activation", ["sigmoid", "hard_sigmoid"])
+def test_probabilities_are_cut_at_a_half(activation, compiled):
+    """As Keras' own accuracy cuts them."""
+    built = ended(1, activation, keras.layers.Activation("linear", dtype="float32"))
+    reference = keras.metrics.BinaryAccuracy()
+    reference.update_state(Y[:, None] % 2, built(X))
+    if compiled:
+        built.compile("sgd", "binary_crossentropy", metrics=["accuracy"])
+    found = data.evaluate_model(built, dataset(Y % 2)).value
+    assert found == pytest.approx(float(reference.result()))
+
+
+@pytest.mark.parametrize(
+    "loss",
+    ["sparse_categorical_crossentropy", keras.losses.sparse_categorical_crossentropy],
+)
+def test_a_loss_by_name_is_of_probabilities(loss):
+    """As Keras takes it, whatever the last layer looks like."""
+    built = model(activation=lambda x: keras.ops.softmax(x), loss=loss)
+    assert not Task.for_model(built, dataset()).from_logits
+    own = functools.partial(
+        keras.losses.sparse_categorical_crossentropy, from_logits=True
+    )
+    own.__name__ = "own"
+    assert Task.for_model(model(activation=None, loss=own), dataset()).from_logits
 
 
 def test_the_loss_has_the_last_word_on_logits():
@@ -249,6 +307,27 @@ def test_several_outputs():
         "sgd", task.loss(), metrics=task.metrics(), loss_weights=task.loss_weights()
     )
     built.fit(made.train(8), verbose=0)
+
+
+CROSSENTROPY = "sparse_categorical_crossentropy"
+
+
+@pytest.mark.parametrize(
+    "compiled",
+    [
+        {"loss": [CROSSENTROPY, "mse"], "loss_weights": [1.0, 0.0]},
+        {
+            "loss": {"kind": CROSSENTROPY, "size": "mse"},
+            "loss_weights": {"kind": 1, "size": 0},
+        },
+        {"loss": [CROSSENTROPY, None]},
+        {"loss": {"kind": CROSSENTROPY, "size": None}},
+    ],
+)
+def test_outputs_that_are_not_learned(compiled):
+    """A weight of 0, or no loss, keeps an output out of the training."""
+    task = Task.for_model(two_heads(**compiled), dataset(HEADS))
+    assert task.loss_weights() == {"kind": 1.0, "size": 0.0}
 
 
 def test_several_outputs_by_order():

@@ -6,12 +6,16 @@ For each output, first that answers wins:
 2. metric:     ``--metric``, the compiled metric, the default of the kind
 3. direction:  ``--metric name:max``, our table, words in the metric's name
 4. logits:     the loss' ``from_logits``, the output's activation, a few outputs
+5. weight:     the compiled loss weight; 0 for an output that is compiled without a loss
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import inspect
 from collections.abc import Mapping
+from types import FunctionType
 from typing import Any
 
 import keras
@@ -21,8 +25,9 @@ from tfcompress import errors, graph
 from tfcompress.data import metric_names
 from tfcompress.data.datasets import Dataset
 from tfcompress.data.tasks import OutputTask, Task
+from tfcompress.graph import endings
 
-_PROBABILITIES = ("softmax", "sigmoid")
+_PROBABILITIES = ("softmax", "sigmoid", "hard_sigmoid", "hardsigmoid")
 
 
 def complete(model: keras.Model, dataset: Dataset) -> Task:
@@ -37,10 +42,11 @@ def complete(model: keras.Model, dataset: Dataset) -> Task:
     for i, (name, output) in enumerate(stated.items()):
         loss = output.compiled_loss or losses.get(name)
         logits = output.from_logits or _from_logits(model, i, loss, output, dataset)
+        weight = 0.0 if losses and loss is None else weights.get(name)
         completed = dataclasses.replace(
             output,
             compiled_loss=loss,
-            loss_weight=float(weights.get(name) or output.loss_weight),
+            loss_weight=output.loss_weight if weight is None else float(weight),
             from_logits=logits,
             units=_units(model, i),
         )
@@ -70,15 +76,38 @@ def _from_logits(
 ) -> bool:
     if output.kind == "regression":
         return False
+    stated = takes_logits(loss)
+    if stated is not None:
+        return stated
+    logits = _shown_logits(model, index)
+    if logits is not None:
+        return logits
+    return _looks_like_logits(model, index, output, dataset)
+
+
+def takes_logits(loss: Any) -> bool | None:
+    """Return whether a loss is of logits; None if it does not say.
+
+    A name, or a function of Keras, means ``from_logits=False`` as in ``compile``.
+
+    Example:
+        >>> takes_logits("binary_crossentropy"), takes_logits("mse")
+        (False, None)
+        >>> takes_logits(keras.losses.BinaryCrossentropy(from_logits=True))
+        True
+    """
+    if isinstance(loss, str):
+        try:
+            loss = keras.losses.get(loss)
+        except ValueError:
+            return None  # a name that only the task knows
     stated = getattr(loss, "from_logits", None)
     if stated is None and hasattr(loss, "get_config"):
         stated = loss.get_config().get("from_logits")
-    if stated is not None:
-        return bool(stated)
-    activation = _last_activation(model, index)
-    if activation is not None:
-        return activation not in _PROBABILITIES
-    return _looks_like_logits(model, index, output, dataset)
+    if stated is None and isinstance(loss, FunctionType | functools.partial):
+        parameter = inspect.signature(loss).parameters.get("from_logits")
+        stated = parameter.default if parameter is not None else None
+    return bool(stated) if isinstance(stated, bool) else None
 
 
 def _units(model: keras.Model, index: int) -> int | None:
@@ -88,20 +117,16 @@ def _units(model: keras.Model, index: int) -> int | None:
     return int(shape[-1]) if len(shape) > 1 and shape[-1] is not None else None
 
 
-def _last_activation(model: keras.Model, index: int) -> str | None:
-    """Return the name of the function that makes an output, if the graph shows it."""
+def _shown_logits(model: keras.Model, index: int) -> bool | None:
+    """Return whether the graph shows an output to be logits; None if it does not."""
     try:
-        tensor = model.outputs[index]
-        operation = tensor._keras_history.operation  # noqa: SLF001 - no public way
+        operation = endings.maker(model.outputs[index])
     except (AttributeError, IndexError, TypeError, ValueError):
         return None
-    kind = type(operation).__name__.lower()
-    if kind in _PROBABILITIES:
-        return kind
-    if isinstance(operation, keras.Model) or kind in ("reshape", "flatten"):
-        return None
-    activation = getattr(operation, "activation", None)
-    return None if activation is None else str(getattr(activation, "__name__", ""))
+    activation = getattr(getattr(operation, "activation", None), "__name__", None)
+    if {type(operation).__name__.lower(), activation} & set(_PROBABILITIES):
+        return False
+    return True if activation == "linear" else None
 
 
 def _looks_like_logits(
