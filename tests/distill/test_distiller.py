@@ -222,6 +222,90 @@ def test_several_outputs():
     assert set(distiller.predict(x[:4], verbose=0)) == {"kind", "size"}
 
 
+def softmaxed(x):
+    return L.Dense(3, "softmax")(pooled(x))
+
+
+PROBABILITIES = {
+    "linear activation": lambda x: L.Activation("linear")(softmaxed(x)),
+    "time distributed": lambda x: L.TimeDistributed(L.Dense(3, "softmax"))(
+        L.Reshape((8, -1))(x)
+    ),
+    "average": lambda x: L.Average()([softmaxed(x), softmaxed(x)]),
+    "function": lambda x: L.Lambda(lambda y: keras.ops.softmax(y))(
+        L.Dense(3)(pooled(x))
+    ),
+}
+
+
+@pytest.mark.parametrize("kinds", [None, ["softmax"]])
+@pytest.mark.parametrize("end", PROBABILITIES)
+def test_probabilities_are_softened_once(end, kinds, tmp_path):
+    """However they end: T² KL by their logarithms; a live and a stored teacher."""
+    import tensorflow as tf
+
+    outputs = PROBABILITIES[end]
+    student, teacher = head_net(outputs, 1), randomise(head_net(outputs, 2))
+    x, _ = blob_arrays(16)
+    y = np.zeros(student(x).shape[:-1], "int32")
+    expected = np.mean(
+        losses.soft_cross_entropy(np.log(teacher(x)), np.log(student(x)))
+    )
+    batches = tf.data.Dataset.from_tensor_slices((x, y)).batch(16)
+    store = distill.cache_soft_targets(teacher, batches, path=tmp_path)
+    for source, stream in ((teacher, batches), (store, store.attach(batches))):
+        distiller = distill.Distiller(student, source, alpha=1.0, kinds=kinds)
+        distiller.compile(keras.optimizers.SGD(0.0), "sparse_categorical_crossentropy")
+        logs = distiller.fit(stream, verbose=0).history
+        assert logs["distillation_loss"] == pytest.approx([expected], rel=1e-3)
+
+
+def test_logits_that_the_graph_does_not_show():
+    """The loss says what the student's are, values what the teacher's are."""
+
+    def outputs(x):
+        return L.Add()([L.Dense(3)(pooled(x)), L.Dense(3)(pooled(x))])
+
+    student, teacher = head_net(outputs, 1), randomise(head_net(outputs, 2))
+    x, y = blob_arrays(16)
+    expected = np.mean(losses.soft_cross_entropy(teacher(x), student(x)))
+    distiller = distill.Distiller(student, teacher, alpha=1.0)
+    distiller.compile("sgd", crossentropy(logits=True))
+    logs = distiller.train_on_batch(x, y % 3, return_dict=True)
+    assert logs["loss"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_loss_that_does_not_say_leaves_it_to_the_values():
+    student = head_net(PROBABILITIES["function"], 1)
+    teacher = head_net(PROBABILITIES["function"], 2)
+    x, y = blob_arrays(16)
+
+    def own(y_true, y_pred):
+        return -keras.ops.log(keras.ops.take_along_axis(y_pred, y_true, axis=-1))
+
+    expected = losses.soft_cross_entropy(np.log(teacher(x)), np.log(student(x)))
+    distiller = distill.Distiller(student, teacher, alpha=1.0, kinds=["softmax"])
+    distiller.compile("sgd", own)
+    logs = distiller.train_on_batch(x, y[:, None] % 3, return_dict=True)
+    assert logs["loss"] == pytest.approx(np.mean(expected), rel=1e-4)
+
+
+def test_a_recurrent_end_is_the_students():
+    """An LSTM uses its activation within; without it, it is another function."""
+
+    def outputs(x):
+        return L.LSTM(3, activation="softmax")(L.Reshape((8, -1))(x))
+
+    student = head_net(outputs, 1)
+    distiller = distill.Distiller(student, head_net(outputs, 2))
+    distiller.compile("sgd", "sparse_categorical_crossentropy")
+    x, y = blob_arrays(16)
+    np.testing.assert_allclose(
+        distiller.predict(x, verbose=0), student(x), rtol=1e-4, atol=1e-6
+    )
+    assert np.isfinite(distiller.train_on_batch(x, y % 3)).all()
+
+
 def test_ignored_pixels_are_not_distilled():
     """The soft loss is the mean over the pixels that the task's loss counts."""
 

@@ -117,3 +117,15 @@ def test_refuses(settings, message):
     """The message names the argument."""
     with pytest.raises(ValueError, match=message):
         losses.SoftTargetLoss(**settings)
+
+
+def test_logits_of_probabilities_make_them_again():
+    """Zero and one stay finite; what does not add up to 1 are logits already."""
+    p = np.array([[0.0, 0.25, 0.75], [1.0, 0.0, 0.0]], "float32")
+    found = losses.logits_of(p, "softmax")
+    np.testing.assert_allclose(keras.ops.softmax(found), p, atol=1e-6)
+    np.testing.assert_allclose(
+        keras.ops.sigmoid(losses.logits_of(p, "sigmoid")), p, atol=1e-6
+    )
+    for values, kind in ((p * 2, "sigmoid"), (p * 0.5, "softmax"), (p, "linear")):
+        np.testing.assert_array_equal(losses.logits_of(values, kind), values)

@@ -17,6 +17,7 @@ import keras
 from keras import ops
 
 from tfcompress import errors
+from tfcompress.data import model_tasks
 from tfcompress.distill import hints as feature_hints
 from tfcompress.distill import losses
 from tfcompress.distill.logits import Head, activate, head
@@ -43,8 +44,9 @@ class Distiller(keras.Model):
         hints: Pairs ``(student layer, teacher layer)`` or `Hint` records, whose
             outputs are compared as well; they need a teacher model.
         kinds: Per output what turns logits into it: "softmax", "sigmoid" or "linear"
-            (regression). By default by its last activation, and for an output without
-            one by the compiled loss.
+            (regression). By default by its last activation, and for an output that
+            shows none by the compiled loss, whose ``from_logits`` then tells logits
+            from probabilities. A teacher that shows none is told by its values.
         seed: Of the first weights of feature adapters.
         precision: Dtype policy the student is trained in, as in
             `tfcompress.training.accelerate`.
@@ -87,6 +89,8 @@ class Distiller(keras.Model):
         self.temperature, self.alpha, self.seed = float(temperature), float(alpha), seed
         self.distillation_loss = keras.metrics.Mean(name="distillation_loss")
         self._activations, self._names = ours.activations, ours.names
+        said = theirs.activations if theirs else teacher.outputs
+        self._teacher_shown = tuple(activation != "unknown" for activation in said)
         self._stated = tuple(kinds) if kinds else None
         self._precision = precision
         self._weights_of_outputs: list[float] = [1.0] * len(ours.names)
@@ -262,15 +266,33 @@ class Distiller(keras.Model):
             if ignored is not None:
                 labels = _part(y, index, self._names)
                 weights = losses.counted_weights(labels, ignored, weights)
-            values = loss(targets[index], logits[index], sample_weight=weights)
+            said, ours = targets[index], self._logits(index, logits[index])
+            if not self._teacher_shown[index]:
+                said = losses.logits_of(said, loss.kind)
+            values = loss(said, ours, sample_weight=weights)
             total += weight * values
         return total
+
+    def _logits(self, index: int, values: Any) -> Any:
+        """Return the student's logits of what its network gives for an output.
+
+        Where the graph does not show what that is, the compiled loss says it.
+        """
+        kind = self._soft_losses[index].kind
+        if self._activations[index] != "unknown" or kind == "linear":
+            return values
+        logits = model_tasks.takes_logits(_part(self.loss, index, self._names))
+        if logits is None:
+            return losses.logits_of(values, kind)
+        return values if logits else losses.as_logits(values, kind)
 
     def _kinds(self) -> list[str]:
         if self._stated:
             return list(self._stated)
         return [
-            activation if activation != "linear" else self._kind_by_loss(index)
+            activation
+            if activation not in ("linear", "unknown")
+            else self._kind_by_loss(index)
             for index, activation in enumerate(self._activations)
         ]
 

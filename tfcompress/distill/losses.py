@@ -26,6 +26,7 @@ import keras
 from keras import ops
 
 Tensor = Any  # a NumPy array or a backend tensor
+_SLACK = 1e-2  # by which probabilities in half precision, or quantized, miss their sum
 
 
 def soft_cross_entropy(
@@ -136,6 +137,49 @@ def counted_weights(labels: Tensor, ignored: int, weights: Tensor = None) -> Ten
     weights = _float(weights)
     missing = (1,) * (len(counted.shape) - len(weights.shape))
     return counted * ops.reshape(weights, (*ops.shape(weights), *missing))
+
+
+def as_logits(probabilities: Tensor, kind: str) -> Tensor:
+    """Return logits that softmax or sigmoid makes the probabilities of.
+
+    Args:
+        probabilities: ``[..., classes]``.
+        kind: "softmax" or "sigmoid".
+
+    Example:
+        >>> logits = as_logits(ops.array([0.25, 0.75]), "softmax")
+        >>> [round(float(p), 3) for p in ops.softmax(logits)]
+        [0.25, 0.75]
+    """
+    least = keras.config.epsilon()
+    inside = ops.clip(ops.cast(probabilities, "float32"), least, 1.0)
+    if kind == "softmax":
+        return ops.log(inside)
+    return ops.log(inside) - ops.log(ops.clip(1.0 - inside, least, 1.0))
+
+
+def logits_of(values: Tensor, kind: str) -> Tensor:
+    """Return logits of a batch that holds either logits or probabilities.
+
+    Args:
+        values: ``[batch, ..., classes]``. Probabilities if each lies in [0, 1] and,
+            for "softmax", those of each example add up to 1.
+        kind: "softmax", "sigmoid", or "linear" for values that are neither.
+
+    Example:
+        >>> logits_of([[1.0, 0.0]], "softmax").numpy().round().tolist()
+        [[0.0, -16.0]]
+        >>> logits_of([[1.0, -0.5]], "softmax").numpy().tolist()
+        [[1.0, -0.5]]
+    """
+    values = _float(values)
+    if kind == "linear":
+        return values
+    found = ops.all(ops.logical_and(values >= -_SLACK, values <= 1 + _SLACK))
+    if kind == "softmax":
+        gaps = ops.abs(ops.sum(values, axis=-1) - 1)
+        found = ops.logical_and(found, ops.all(gaps <= _SLACK))
+    return ops.where(found, as_logits(values, kind), values)
 
 
 def attention_map(features: Tensor) -> Tensor:

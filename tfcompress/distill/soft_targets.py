@@ -67,7 +67,7 @@ class SoftTargets:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """What the stored logits mean, per output: "softmax", "sigmoid" or "linear"."""
+        """What makes an output of the logits, as in `logits.Head.activations`."""
         return tuple(self.record["outputs"])
 
     @property
@@ -152,11 +152,13 @@ def cache_soft_targets(
     """
     path, batches = pathlib.Path(path), _stream(dataset, batch_size)
     keys = _all_keys(batches)
-    identity = files.fingerprint(_fingerprint(teacher), dtype, keys.tobytes())
+    logits = head(teacher)
+    identity = files.fingerprint(
+        _fingerprint(teacher), *logits.activations, dtype, keys.tobytes()
+    )
     if _is_there(path, identity):
         _LOG.info("using the soft targets in %s", path)
         return SoftTargets(path)
-    logits = head(teacher)
     network = accelerate(logits.network)
     shapes = [(len(keys), *tensor.shape[1:]) for tensor in network.outputs]
     _check_shapes(shapes, teacher)

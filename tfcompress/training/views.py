@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 
-def share(layer: Any, **differences: Any) -> Any:
+def share(layer: Any, /, **differences: Any) -> Any:
     """Return a layer with the variables and attributes of `layer`, some replaced.
 
     It keeps its own record of the graphs it is called in, so that `layer` is left as it
