@@ -222,6 +222,33 @@ def test_several_outputs():
     assert set(distiller.predict(x[:4], verbose=0)) == {"kind", "size"}
 
 
+@pytest.mark.parametrize(
+    "weights", [[2.0, 0.5], {"one": 2.0, "other": 0.5}], ids=["list", "dict"]
+)
+def test_loss_weights_by_position(weights):
+    """As Keras takes them; compiling again without them forgets them."""
+
+    def outputs(x):
+        return [L.Dense(2, name="one")(pooled(x)), L.Dense(2, name="other")(pooled(x))]
+
+    student, teacher = head_net(outputs, 1), randomise(head_net(outputs, 2))
+    x, _ = blob_arrays(16)
+    gaps = [
+        np.mean((np.asarray(said) - np.asarray(ours)) ** 2)
+        for said, ours in zip(teacher(x), student(x), strict=True)
+    ]
+    loss = dict.fromkeys(weights, "mse") if isinstance(weights, dict) else ["mse"] * 2
+    distiller = distill.Distiller(student, teacher, alpha=1.0)
+    y = [np.zeros((16, 2))] * 2
+    still = keras.optimizers.SGD(0.0)
+    distiller.compile(still, loss, weights)
+    logs = distiller.train_on_batch(x, y, return_dict=True)
+    assert logs["loss"] == pytest.approx(2 * gaps[0] + 0.5 * gaps[1], rel=1e-4)
+    distiller.compile(still, loss)
+    logs = distiller.train_on_batch(x, y, return_dict=True)
+    assert logs["loss"] == pytest.approx(sum(gaps), rel=1e-4)
+
+
 def softmaxed(x):
     return L.Dense(3, "softmax")(pooled(x))
 

@@ -120,16 +120,21 @@ class Distiller(keras.Model):
         """What it learns from."""
         return self._untracked.teacher
 
-    def compile(self, *arguments: Any, **settings: Any) -> None:
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        *arguments: Any,
+        **settings: Any,
+    ) -> None:
         """Compile as any model, with the loss and metrics of the task."""
-        super().compile(*arguments, **settings)
+        super().compile(optimizer, loss, loss_weights, *arguments, **settings)
         updates.fuse(self.optimizer)
         following.follow_optimizer(self)
-        weights = settings.get("loss_weights")
-        if isinstance(weights, dict):
-            weights = [weights.get(name, 1.0) for name in self._names]
-        if isinstance(weights, list | tuple):
-            self._weights_of_outputs = [float(weight) for weight in weights]
+        count = range(len(self._names))
+        weights = [_part(loss_weights, index, self._names) for index in count]
+        self._weights_of_outputs = [1.0 if w is None else float(w) for w in weights]
         self._soft_losses = [
             losses.SoftTargetLoss(kind, self.temperature) for kind in self._kinds()
         ]
