@@ -159,6 +159,29 @@ def test_a_precision_map_overrides_the_recipe(net):
     assert "predictions" in report.float_layers
 
 
+@pytest.mark.parametrize("recipe", ["int8", "int8_w4"])
+def test_a_model_keeps_the_recipe_that_it_was_made_by(net, recipe, tmp_path):
+    """Whatever a precision map says about single layers, and in a file too."""
+    kernels = quantize.quantize_aware(net)[1].layers
+    other = {"int8": "int8_w4", "int8_w4": "int8"}[recipe]
+    qat_model, _ = quantize.quantize_aware(
+        net, recipe, precision=dict.fromkeys(kernels, other)
+    )
+    assert quantize.recipe_of(qat_model) == recipe
+    qat_model.save(tmp_path / "qat.keras")
+    loaded = keras.models.load_model(tmp_path / "qat.keras")
+    assert quantize.recipe_of(loaded) == recipe
+
+
+@pytest.mark.parametrize("recipe", ["int8", "int8_w4", "int16x8"])
+def test_the_recipe_of_an_older_file_is_told_by_its_bits(net, recipe):
+    """Its ranges do not say it."""
+    qat_model, _ = quantize.quantize_aware(net, recipe)
+    for one in range_layers(qat_model):
+        one.recipe = None
+    assert quantize.recipe_of(qat_model) == recipe
+
+
 def test_shared_layers_keep_one_kernel_and_have_a_range_per_call():
     """Two calls of one convolution see two ranges."""
     shared = layers.Conv2D(4, 3, padding="same", name="shared")

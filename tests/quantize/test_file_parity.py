@@ -285,6 +285,19 @@ def test_another_recipe_than_the_trained_one_is_refused(trained):
         tflite.convert(trained[0], "int8_w4")
 
 
+@pytest.mark.slow
+def test_a_model_with_a_precision_map_is_converted_by_its_recipe():
+    """Its 4-bit kernel is one in the file; the recipe is that of the others."""
+    model = wired(lambda x: conv(conv(x, name="low"), name="last"))
+    qat_model, _ = ranged(model, precision={"low": "int8_w4"})
+    images = images_for(model, 8, seed=1)
+    conversion, quality, _ = parity(qat_model, images, recipe="int8")
+    types = [one.dtype for one in conversion.inspection.weights if len(one.shape) > 1]
+    assert conversion.recipe == "int8"
+    assert sorted(types) == ["int4", "int8"]
+    assert quality > 38
+
+
 def test_only_our_models_are_exported(trained):
     """A float model has no ranges to write."""
     with pytest.raises(errors.ModelError, match="no quantization-aware model"):

@@ -36,6 +36,7 @@ class FakeQuantize(keras.layers.Layer):
         sources: How many tensors the range is learned from.
         rectify: Compute ``relu`` first; the range begins at 0.
         max_value: The cap of that ReLU, 6 for ReLU6; None: none.
+        recipe: That the model is trained for; None in files that did not say it.
         **settings: ``name`` and others of `keras.layers.Layer`.
 
     Example:
@@ -54,9 +55,11 @@ class FakeQuantize(keras.layers.Layer):
         sources: int = 1,
         rectify: bool = False,
         max_value: float | None = None,
+        recipe: str | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(**settings)
+        self.recipe = recipe
         self.bits, self.momentum, self.sources = bits, float(momentum), sources
         self.rectify, self.max_value = rectify, max_value
         self.clock: Clock | None = None
@@ -170,6 +173,7 @@ class FakeQuantize(keras.layers.Layer):
             "sources": self.sources,
             "rectify": self.rectify,
             "max_value": self.max_value,
+            "recipe": self.recipe,
         }
 
 

@@ -27,7 +27,11 @@ import keras
 from tfcompress import errors
 from tfcompress.graph.reading import Call, lost_training, read_model
 from tfcompress.graph.rebuilding import arguments, copy_compile, replay
-from tfcompress.quantize.activation_ranges import FakeQuantize, FixedFakeQuantize
+from tfcompress.quantize.activation_ranges import (
+    FakeQuantize,
+    FixedFakeQuantize,
+    range_layers,
+)
 from tfcompress.quantize.float_borders import ToFloat
 from tfcompress.quantize.layer_making import LayerMaker, policy_of
 from tfcompress.quantize.layer_names import LayerNames
@@ -104,7 +108,7 @@ def quantize_aware(
 
 
 def recipe_of(model: keras.Model) -> str:
-    """Return the recipe of a quantization-aware model.
+    """Return the recipe that `quantize_aware` made a model by.
 
     Raises:
         ModelError: If it is none.
@@ -114,9 +118,16 @@ def recipe_of(model: keras.Model) -> str:
             f"This is no quantization-aware model. Received: {model.name!r}. Make one "
             "with `quantize.quantize_aware(model)`."
         )
-    layers = model._flatten_layers()  # noqa: SLF001 - no public walk
-    if any(layer.bits == 16 for layer in layers if isinstance(layer, FakeQuantize)):
+    ranges = range_layers(model)
+    said = next((one.recipe for one in ranges if one.recipe), None)
+    return said or _likely_recipe(model, ranges)
+
+
+def _likely_recipe(model: keras.Model, ranges: Iterable[FakeQuantize]) -> str:
+    """Return the recipe of a model from a file that does not say it."""
+    if any(one.bits == 16 for one in ranges):
         return "int16x8"
+    layers = model._flatten_layers()  # noqa: SLF001 - no public walk
     kernels = [one for one in layers if isinstance(one, FakeQuantizedKernel)]
     return "int8_w4" if any(one.weight_bits == 4 for one in kernels) else "int8"
 
@@ -158,7 +169,7 @@ class _Builder:
             self.flat,
             self.sites,
             self.names,
-            bits=whole.activation_bits or 8,
+            recipe=whole,
             momentum=momentum,
         )
         self.make = LayerMaker(

@@ -10,6 +10,7 @@ import keras
 from tfcompress.graph.reading import Call, FlatModel
 from tfcompress.quantize.activation_ranges import FakeQuantize, FixedFakeQuantize
 from tfcompress.quantize.layer_names import LayerNames
+from tfcompress.quantize.recipes import Recipe
 from tfcompress.quantize.sites import Range, Sites
 
 
@@ -23,7 +24,7 @@ class RangeLayers:
         flat: The model.
         sites: Where it is quantized.
         names: Of the model's layers.
-        bits: Of activations.
+        recipe: Of the whole model.
         momentum: Of the moving averages.
 
     Attributes:
@@ -36,11 +37,12 @@ class RangeLayers:
         sites: Sites,
         names: LayerNames,
         *,
-        bits: int,
+        recipe: Recipe,
         momentum: float,
     ) -> None:
         self._flat, self._sites, self._names = flat, sites, names
-        self._bits, self._momentum = bits, momentum
+        self._recipe, self._momentum = recipe.name, momentum
+        self._bits = recipe.activation_bits or 8
         self._makers = {t: call for call in flat.calls for t in call.outputs}
         self._outputs = dict.fromkeys(flat.output_tensors())
         self._calls = Counter(call.name for call in flat.calls)
@@ -156,6 +158,7 @@ class RangeLayers:
             sources=len(found.sources),
             rectify=relu is not None,
             max_value=cap,
+            recipe=self._recipe,
             name=self._name(first),
             dtype=policy,
         )
