@@ -282,6 +282,10 @@ def test_a_finished_search_is_read_back_without_judging(
             search(model, dataset, evaluate=refuse, config=other, state_dir=tmp_path)
     with pytest.raises(errors.TfCompressError, match="nothing must be judged"):
         search(network(16, 16, 24), dataset, evaluate=refuse, **first)
+    otherwise = network()
+    otherwise.get_layer("relu0").max_value = 6.0
+    with pytest.raises(errors.TfCompressError, match="nothing must be judged"):
+        search(otherwise, dataset, evaluate=refuse, **first)
 
 
 def test_more_episodes_continue_a_finished_search(tmp_path, model, dataset, found):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 
@@ -71,6 +72,33 @@ def test_goes_on_after_an_interruption(teacher, tmp_path):
     resumed = student_net()
     distill.distill(resumed, teacher, blobs(), **arguments)
     np.testing.assert_array_equal(flat(resumed), flat(whole))
+
+
+@pytest.mark.parametrize("source", ["cached", "live"])
+def test_another_teacher_starts_over(tmp_path, source):
+    """Its weights decide, and so do its activations."""
+
+    def run(activation, bias):
+        keras.utils.set_random_seed(0)
+        image, size = keras.Input((8, 8, 3)), keras.layers.Flatten()
+        hidden = keras.layers.Dense(4, activation)
+        teacher = keras.Sequential([image, size, hidden, keras.layers.Dense(4)])
+        teacher.layers[-1].bias.assign(bias)
+        student = keras.Sequential([image, size, keras.layers.Dense(4)])
+        distill.distill(
+            student,
+            teacher,
+            blobs(),
+            config=config(epochs=1, soft_targets=source),
+            state_dir=tmp_path,
+        )
+        return flat(student)
+
+    first = run("relu", [3.0, 0, 0, 0])
+    np.testing.assert_array_equal(run("relu", [3.0, 0, 0, 0]), first)
+    assert np.abs(run("relu", [0, 0, 0, 3.0]) - first).max() > 1e-4
+    before = run("relu", [3.0, 0, 0, 0])
+    assert np.abs(run("tanh", [3.0, 0, 0, 0]) - before).max() > 1e-6
 
 
 def test_augmentation_needs_the_live_teacher(teacher):

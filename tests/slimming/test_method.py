@@ -283,6 +283,12 @@ def test_a_finished_run_is_read_back_without_training(dataset, tmp_path, monkeyp
             slim(model, dataset, config=other, state_dir=tmp_path)
     with pytest.raises(AssertionError, match="training must not start"):
         slim(randomise(small_net(16, 24)), dataset, config=config, state_dir=tmp_path)
+    other_model = small_net(16, 24)
+    other_model.get_layer("relu0").max_value = 6.0
+    other_budget = {"budget": channels.Budget(params=0.4)}
+    for other, settings in ((other_model, {}), (model, other_budget)):
+        with pytest.raises(AssertionError, match="training must not start"):
+            slim(other, dataset, config=config, state_dir=tmp_path, **settings)
 
 
 @pytest.mark.slow

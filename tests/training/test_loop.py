@@ -191,6 +191,30 @@ def test_another_training_starts_over(tmp_path, caplog):
     assert "of another training" in caplog.text
 
 
+def test_a_model_or_loss_that_computes_otherwise_starts_over(tmp_path, caplog):
+    """The weights at the start are alike, and so are the settings."""
+
+    def run(activation, loss):
+        keras.utils.set_random_seed(0)
+        layers = [keras.Input((8, 8, 3)), keras.layers.Flatten()]
+        hidden = keras.layers.Dense(4, activation)
+        model = keras.Sequential([*layers, hidden, keras.layers.Dense(4, "softmax")])
+        model.compile("sgd", loss)
+        training.train(model, blobs(), config=config(epochs=1), state_dir=tmp_path)
+        started_over = "starting over" in caplog.text
+        caplog.clear()
+        return started_over
+
+    assert not run("relu", "sparse_categorical_crossentropy")
+    assert not run("relu", "sparse_categorical_crossentropy")
+    assert run("tanh", "sparse_categorical_crossentropy")
+    assert run("tanh", scaled_crossentropy)
+
+
+def scaled_crossentropy(y_true, y_pred):
+    return 2 * keras.losses.sparse_categorical_crossentropy(y_true, y_pred)
+
+
 def test_a_broken_state_starts_over(tmp_path, caplog):
     """Half a file cannot come from us, but from a disk."""
     (tmp_path / "training.npz").write_bytes(b"PK\x03\x04 broken")

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 import keras
-import numpy as np
 
 from tfcompress import channels, data, files, graph
 from tfcompress.amc.channel_plans import ChannelPlans
@@ -32,6 +31,7 @@ from tfcompress.amc.sparse_judging import Tune
 from tfcompress.amc.weight_plans import WeightPlans
 from tfcompress.channels import budgets
 from tfcompress.config import require
+from tfcompress.graph.identities import identity
 
 REWARDS: dict[str, Reward] = {
     "error": error_reward,
@@ -201,8 +201,8 @@ def make_problem(  # noqa: PLR0913 - what `search` and `compare` are called with
         metric=task.metric if evaluate is None else _name(evaluate),
         higher_is_better=up,
         num_examples=getattr(judge, "num_examples", None),
-        identity=_identity(
-            layer_graph, dataset, config, budget, (evaluate, reward, tune)
+        identity=_named(
+            layer_graph, dataset, config, budget, task, (evaluate, reward, tune)
         ),
         notes=(*getattr(judge, "notes", ()), *plans.notes, *_warm_up_note(config)),
     )
@@ -233,11 +233,12 @@ def _warm_up_note(config: AmcConfig) -> tuple[str, ...]:
     return (note,)
 
 
-def _identity(
+def _named(
     layer_graph: graph.LayerGraph,
     dataset: data.Dataset,
     config: AmcConfig,
     budget: channels.Budget | None,
+    task: data.Task,
     functions: Iterable[Any],
 ) -> str:
     """Name everything that an episode depends on; how many there are is not of it."""
@@ -245,13 +246,14 @@ def _identity(
     del settings["episodes"], settings["patience"]
     names = [function and _name(function) for function in functions]
     costs = [function for function, _ in budget.custom] if budget else []
-    return files.fingerprint(
+    return identity(
+        layer_graph.model,
         layer_graph.fingerprint,
-        repr(sorted(settings.items())),
-        repr((limits(budget), names)),
-        *(str(getattr(cost, "fingerprint", "")) for cost in costs),
+        settings,
+        (limits(budget), names),
+        [str(getattr(cost, "fingerprint", "")) for cost in costs],
         dataset.fingerprint,
-        *(np.asarray(weight.value).tobytes() for weight in layer_graph.model.weights),
+        list(task.outputs.values()),
     )
 
 

@@ -16,12 +16,13 @@ from typing import Any
 import keras
 from keras import ops
 
-from tfcompress import errors
+from tfcompress import errors, files
 from tfcompress.data import model_tasks
 from tfcompress.distill import hints as feature_hints
 from tfcompress.distill import losses
 from tfcompress.distill.logits import Head, activate, head
 from tfcompress.distill.soft_targets import SoftTargets
+from tfcompress.graph.identities import identity
 from tfcompress.training import accelerate, following, updates, views
 
 _LINEAR_LOSSES = ("mean_squared", "mean_absolute", "huber", "log_cosh", "mse", "mae")
@@ -119,6 +120,19 @@ class Distiller(keras.Model):
     def teacher(self) -> keras.Model | SoftTargets:
         """What it learns from."""
         return self._untracked.teacher
+
+    @property
+    def fingerprint(self) -> str:
+        """A name of what it is trained by besides the student and the data."""
+        settings = {
+            name: value
+            for name, value in self.get_config().items()
+            if name not in ("name", "student", "teacher")
+        }
+        teacher = self.teacher
+        if self._is_cached():
+            return files.fingerprint(teacher.fingerprint, repr(settings))
+        return identity(teacher, settings)
 
     def compile(
         self,

@@ -15,7 +15,6 @@ error.
 
 from __future__ import annotations
 
-import json
 import logging
 import pathlib
 import shutil
@@ -29,6 +28,7 @@ import tensorflow as tf
 from tfcompress import data, errors, files
 from tfcompress.distill.example_keys import example_keys
 from tfcompress.distill.logits import head
+from tfcompress.graph.identities import identity
 from tfcompress.training import accelerate
 
 _LOG = logging.getLogger(__name__)
@@ -64,6 +64,11 @@ class SoftTargets:
     def __len__(self) -> int:
         """Return the number of examples."""
         return len(self._keys)
+
+    @property
+    def fingerprint(self) -> str:
+        """A name of what it holds: of the teacher and the examples."""
+        return str(self.record["identity"])
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -153,10 +158,8 @@ def cache_soft_targets(
     path, batches = pathlib.Path(path), _stream(dataset, batch_size)
     keys = _all_keys(batches)
     logits = head(teacher)
-    identity = files.fingerprint(
-        _fingerprint(teacher), *logits.activations, dtype, keys.tobytes()
-    )
-    if _is_there(path, identity):
+    named = identity(teacher, list(logits.activations), dtype, keys)
+    if _is_there(path, named):
         _LOG.info("using the soft targets in %s", path)
         return SoftTargets(path)
     network = accelerate(logits.network)
@@ -172,7 +175,7 @@ def cache_soft_targets(
         dtype=dtype,
         progress=progress,
     )
-    record = {"schema": 1, "identity": identity, "teacher": teacher.name}
+    record = {"schema": 1, "identity": named, "teacher": teacher.name}
     record |= {"outputs": list(logits.activations), "examples": len(keys)}
     files.write_json(path / "store.json", record)
     return SoftTargets(path)
@@ -290,20 +293,11 @@ def _check_space(
         )
 
 
-def _is_there(path: pathlib.Path, identity: str) -> bool:
+def _is_there(path: pathlib.Path, named: str) -> bool:
     if not (path / "store.json").exists():
         return False
     try:
-        return bool(SoftTargets(path).record["identity"] == identity)
+        return bool(SoftTargets(path).fingerprint == named)
     except (errors.DataError, KeyError) as error:
         _LOG.warning("%s is computed again: %s", path, error)
         return False
-
-
-def _fingerprint(model: keras.Model) -> str:
-    """Name a model by its architecture and its weights."""
-    weights = [np.ascontiguousarray(variable.value) for variable in model.weights]
-    return files.fingerprint(
-        json.dumps(model.get_config(), default=str, sort_keys=True),
-        *[w.tobytes() for w in weights],
-    )

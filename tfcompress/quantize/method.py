@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from tfcompress import data, files
+from tfcompress.graph.identities import identity
 from tfcompress.quantize.activation_ranges import range_layers
 from tfcompress.quantize.aware import quantize_aware
 from tfcompress.quantize.calibrating import calibrate
@@ -103,20 +104,16 @@ def _set_ranges(
     """
     layers = range_layers(model)
     path = None if state_dir is None else pathlib.Path(state_dir) / "ranges.json"
-    identity = files.fingerprint(
-        repr(sorted(config.to_dict().items())),
-        str(dataset.fingerprint),
-        *(weight.numpy().tobytes() for weight in model.weights),
-    )
+    named = identity(model, config.to_dict(), str(dataset.fingerprint))
     stored = files.read_json(path) if path is not None and path.exists() else {}
-    if stored.get("identity") == identity:
+    if stored.get("identity") == named:
         for layer, values in zip(layers, stored["ranges"], strict=True):
             layer.ranges.assign(values)
         return
     calibrate(model, _inputs(dataset, config))
     if path is not None:
         ranges = [layer.ranges.numpy().tolist() for layer in layers]
-        files.write_json(path, {"identity": identity, "ranges": ranges})
+        files.write_json(path, {"identity": named, "ranges": ranges})
 
 
 def _inputs(dataset: data.Dataset, config: QuantizeConfig) -> Iterator[Any]:

@@ -20,10 +20,10 @@ import time
 from typing import Any
 
 import keras
-import numpy as np
 
 from tfcompress import channels, data, files, graph
 from tfcompress.channels import budgets
+from tfcompress.graph.identities import identity
 from tfcompress.slimming.pass_state import PassState
 from tfcompress.slimming.passes import Pass, Progress, Work, run_pass, select_channels
 from tfcompress.slimming.regularization import prunable_norms, regularize_scales
@@ -111,8 +111,8 @@ def slim(  # noqa: PLR0913 - one obvious call, all but two by keyword
         original_macs=graph.cost(layer_graph).macs,
     )
     limits = pass_budgets(layer_graph, budget, config.passes)
-    run = _Run(layer_graph, work, _states(state_dir, layer_graph, work, len(limits)))
-    return run.all_passes(limits, started)
+    states = _states(state_dir, layer_graph, work, budget, len(limits))
+    return _Run(layer_graph, work, states).all_passes(limits, started)
 
 
 def pass_budgets(
@@ -274,16 +274,20 @@ def _states(
     state_dir: files.PathLike | None,
     layer_graph: graph.LayerGraph,
     work: Work,
+    budget: channels.Budget,
     count: int,
 ) -> list[PassState]:
-    identity = files.fingerprint(
+    if state_dir is None:
+        return [PassState(None, identity="")] * count
+    named = identity(
+        layer_graph.model,
         layer_graph.fingerprint,
-        repr(sorted(work.config.to_dict().items())),
+        work.config.to_dict(),
+        budget,
         str(work.dataset.fingerprint),
-        *(np.asarray(weight.value).tobytes() for weight in layer_graph.model.weights),
+        list(work.task.outputs.values()),
     )
-    folder = None if state_dir is None else pathlib.Path(state_dir)
     return [
-        PassState(folder and folder / f"pass-{number}", identity=identity)
+        PassState(pathlib.Path(state_dir) / f"pass-{number}", identity=named)
         for number in range(1, count + 1)
     ]

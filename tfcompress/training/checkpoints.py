@@ -91,13 +91,6 @@ class Checkpoint:
         return record, parts["best"]
 
 
-def identity(model: keras.Model, *parts: str) -> str:
-    """Return a name for "this model with these weights, and `parts`"."""
-    weights = [np.ascontiguousarray(variable.value) for variable in model.weights]
-    described = [f"{w.shape}{w.dtype}" for w in weights]
-    return files.fingerprint(*parts, *described, *[w.tobytes() for w in weights])
-
-
 def _part(flat: Mapping[str, np.ndarray], part: str) -> list[np.ndarray]:
     count = sum(name.startswith(f"{part}/") for name in flat)
     return [flat[f"{part}/{index}"] for index in range(count)]

@@ -19,6 +19,7 @@ import keras
 import numpy as np
 
 from tfcompress import data, files
+from tfcompress.graph.identities import identity
 from tfcompress.training import (
     checkpoints,
     following,
@@ -77,10 +78,12 @@ def train(  # noqa: PLR0913 - what every method may vary
         callbacks: Keras callbacks; ``logs`` of ``on_epoch_end`` hold the validation
             metric. One with ``get_state`` and ``set_state`` (JSON values) is resumed.
         state_dir: Where to keep the state. The same call after a kill goes on from the
-            last finished epoch and ends with the same weights.
+            last finished epoch and ends with the same weights; one with another model,
+            loss, data set or setting starts over.
         progress: Called after every step.
         wrap: Makes the model that is fitted out of the twin, such as a distiller; it
-            is compiled with the loss and metrics of `task`.
+            is compiled with the loss and metrics of `task`. What it holds besides the
+            twin and decides the outcome, its ``fingerprint`` should name.
 
     Raises:
         TrainingError: If weights or loss are not finite, or the data set has no
@@ -218,11 +221,14 @@ class _Training:
     def _checkpoint(self, state_dir: Any) -> checkpoints.Checkpoint | None:
         if state_dir is None:
             return None
-        parts = [repr(sorted(self.config.to_dict().items()))]
-        parts.append(str(getattr(self.dataset, "fingerprint", "")))
-        return checkpoints.Checkpoint(
-            state_dir, identity=checkpoints.identity(self.model, *parts)
+        named = identity(
+            self.model,
+            self.config.to_dict(),
+            str(getattr(self.dataset, "fingerprint", "")),
+            list(self.task.outputs.values()),
+            None if self.fitted is self.twin else self.fitted,
         )
+        return checkpoints.Checkpoint(state_dir, identity=named)
 
     def _state(self) -> dict[str, list[keras.Variable]]:
         return {
