@@ -11,6 +11,7 @@ from tests.models import conv_bn_net, randomise
 from tests.oracles import switched_off
 from tests.strategies import outputs_of, random_plan, relative_error
 from tfcompress.graph import PruningPlan, prune_model, trace
+from tfcompress.training import arms
 
 
 def small(*, norm_after=False, bias=False, padding="valid", kernel=1):
@@ -272,3 +273,57 @@ def test_report_survives_json():
         "after": 4,
     }
     assert again["pinned"] == {"predictions": "model output"}
+
+
+def test_initializers_that_hold_arrays_do_not_stop_the_cut(tmp_path):
+    """They fit the old shapes alone; one of a layer that keeps its shape stays."""
+    array, numbers = keras.initializers.Constant, np.random.default_rng(0)
+    x = keras.Input((5, 5, 1))
+    kernel = array(numbers.normal(size=(1, 1, 1, 4)))
+    y = layers.Conv2D(4, 1, kernel_initializer=kernel, name="a")(x)
+    y = layers.BatchNormalization(gamma_initializer=array([1, 2, 3, 4.0]))(y)
+    kernel = array(numbers.normal(size=(1, 1, 4, 3)))
+    y = layers.Conv2D(3, 1, kernel_initializer=kernel, name="b")(y)
+    kernel = array(np.full((3, 2), 0.5))
+    model = keras.Model(x, layers.Dense(2, kernel_initializer=kernel, name="c")(y))
+    plan = PruningPlan.of(trace(model), {"a": [0, 2]})
+    pruned, _ = prune_model(model, plan)
+    same = switched_off(trace(model), plan)
+    images = numbers.normal(size=(2, 5, 5, 1)).astype("float32")
+    assert (
+        relative_error(outputs_of(pruned, [images]), outputs_of(same, [images])) < 1e-5
+    )
+    fresh = arms.reinitialise(pruned, seed=0)
+    np.testing.assert_array_equal(fresh.get_layer("c").kernel, np.full((3, 2), 0.5))
+    pruned.save(tmp_path / "pruned.keras")
+    keras.models.load_model(tmp_path / "pruned.keras")
+
+
+def test_a_layer_called_by_keyword_is_cut():
+    """Its constant goes through its function all the same."""
+    x = keras.Input((5, 5, 1))
+    y = layers.BatchNormalization(name="bn_a")(layers.Conv2D(2, 1, name="a")(x))
+    y = layers.Conv2D(3, 1, name="b")(layers.ReLU()(inputs=y))
+    model = randomise(keras.Model(x, y))
+    set_beta(model, [0.0, 2.0])
+    _, report = prune_model(model, PruningPlan.of(trace(model), {"a": [0]}))
+    assert [fold.exact for fold in report.folded] == [1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "level"),
+    [
+        ({}, "exact"),
+        ({"pad_to_aspect_ratio": True}, "interior"),
+        ({"pad_to_aspect_ratio": True, "fill_value": 1.0}, "lost"),
+    ],
+)
+def test_resizing_may_pad_a_border(settings, level):
+    """What it pads with is not the constant that is folded."""
+    x = keras.Input((5, 5, 1))
+    y = layers.BatchNormalization(name="bn_a")(layers.Conv2D(2, 1, name="a")(x))
+    y = layers.Conv2D(3, 1, name="b")(layers.Resizing(4, 8, **settings)(y))
+    model = randomise(keras.Model(x, y))
+    _, report = prune_model(model, PruningPlan.of(trace(model), {"a": [0]}))
+    (fold,) = report.folded
+    assert getattr(fold, level) == 1

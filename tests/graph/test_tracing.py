@@ -500,3 +500,14 @@ def test_quantized_model_is_refused():
     model.quantize("int8")
     with pytest.raises(errors.ModelError, match=r"quantized.*'head'"):
         trace(model)
+
+
+def test_a_nested_model_takes_a_dict_with_more_than_it_reads():
+    """By the keys of its own inputs."""
+    x = {name: keras.Input((2,), name=name) for name in ("a", "b")}
+    inner = keras.Model(x, layers.Dense(1)(layers.Concatenate()([x["a"], x["b"]])))
+    outer = {name: keras.Input((2,), name=name) for name in ("a", "b", "more")}
+    model = keras.Model(outer, layers.Add()([inner(outer), outer["more"]]))
+    (call,) = [c for c in trace(model).nodes if isinstance(c.layer, layers.Concatenate)]
+    flat = trace(model).flat
+    assert [flat.tensors[i].name for i in call.inputs] == ["a", "b"]

@@ -211,8 +211,12 @@ class _Reader:
     ) -> None:
         args, kwargs = arguments
         given = args[0] if args else next(iter(kwargs.values()))
-        if isinstance(given, dict) and not isinstance(inner.input, dict):
-            given = [given[tensor.name] for tensor in tree.flatten(inner.input)]
+        if isinstance(given, dict):  # it may hold more than the model reads
+            given = (
+                {key: given[key] for key in inner.input}
+                if isinstance(inner.input, dict)
+                else [given[tensor.name] for tensor in tree.flatten(inner.input)]
+            )
         local = dict(zip(_ids(inner.input), _leaves(given), strict=True))
         training = kwargs.get("training", context.get("training"))
         path = (*context.get("path", ()), node.operation.name)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
+import numpy as np
 from keras import tree
 
 from tfcompress.graph.copying import copy_input
@@ -40,8 +41,16 @@ def rebuild(
 
     def copied(call: Call, tensors: Mapping[int, Any]) -> Any:
         if call.name not in layers:
+            narrower = any(
+                tensors[number].shape != flat.tensors[number].shape
+                for number in call.inputs
+            )
             layers[call.name] = copy_layer(
-                call.layer, call.name, edits.get(call.name, {}), notes
+                call.layer,
+                call.name,
+                edits.get(call.name, {}),
+                notes,
+                narrower=narrower,
             )
         args, kwargs = arguments(call, tensors)
         return layers[call.name](*args, **kwargs)
@@ -81,17 +90,28 @@ def arguments(call: Call, tensors: Mapping[int, Any]) -> tuple[Any, Any]:
 
 
 def copy_layer(
-    layer: Any, name: str, edits: Mapping[str, Any], notes: list[str]
+    layer: Any,
+    name: str,
+    edits: Mapping[str, Any],
+    notes: list[str],
+    *,
+    narrower: bool = False,
 ) -> Any:
     """Make a new layer from the config of an old one.
 
     A layer that cannot be made from its config is used itself, weights shared: its
-    channels were pinned, so it still fits.
+    channels were pinned, so it still fits.  Initializers that hold arrays give
+    way to the layer's default where the weights get other shapes: by an edit, or by
+    `narrower` inputs.
     """
     if isinstance(layer, keras.layers.Lambda):
         return _copy_lambda(layer, name)
     try:
-        new = type(layer).from_config({**layer.get_config(), **edits})
+        config = layer.get_config()
+        if narrower or any(config.get(key) != new for key, new in edits.items()):
+            for key in _array_initializers(layer, config):
+                del config[key]
+        new = type(layer).from_config({**config, **edits})
     except (TypeError, ValueError, NotImplementedError, KeyError) as error:
         notes.append(
             f"{name}: it cannot be rebuilt from its config ({error}), so the new model "
@@ -100,6 +120,19 @@ def copy_layer(
         return layer
     new.name = name
     return new
+
+
+def _array_initializers(layer: Any, config: Mapping[str, Any]) -> list[str]:
+    """Return the entries of initializers that fit the original shapes alone."""
+    return [
+        key
+        for key in config
+        if key.endswith("_initializer")
+        and any(
+            np.ndim(value) > 0
+            for value in getattr(getattr(layer, key, None), "__dict__", {}).values()
+        )
+    ]
 
 
 def _copy_lambda(layer: Any, name: str) -> Any:

@@ -21,6 +21,7 @@ from tfcompress.graph.channel_rules import Effect, LayerCall, Rule, weights_of
 from tfcompress.graph.constants import LOST, Constants, FloatArray, combine
 from tfcompress.graph.layer_rules import on_values
 from tfcompress.graph.reading import Ref
+from tfcompress.graph.rebuilding import arguments
 
 layers = keras.layers
 
@@ -51,16 +52,27 @@ def passing(call: LayerCall) -> Effect:
 
 def elementwise(call: LayerCall) -> Effect:
     """Follow: a constant goes through the layer's own function."""
-    others, kwargs = call.call.args[1:], dict(call.call.kwargs)
-    kwargs.pop("training", None)
-    function = on_values(lambda x: call.layer.call(x, *others, **kwargs))
-    return call.follow(constants=lambda parts: parts[0].map(function))
+
+    def compute(x: Any) -> Any:
+        args, kwargs = arguments(call.call, dict.fromkeys(call.call.inputs, x))
+        kwargs.pop("training", None)
+        return call.layer.call(*args, **kwargs)
+
+    return call.follow(constants=lambda parts: parts[0].map(on_values(compute)))
 
 
 @_spatial
 def zero_padding(call: LayerCall) -> Effect:
     """Follow: the padded border is no longer the constant."""
     return call.follow(constants=lambda parts: parts[0].padded())
+
+
+@_spatial
+def resizing(call: LayerCall) -> Effect:
+    """Follow: a border that keeps the aspect ratio is no longer the constant."""
+    if not call.layer.pad_to_aspect_ratio:
+        return passing(call)
+    return zero_padding(call) if call.layer.fill_value == 0 else call.follow()
 
 
 @_spatial
@@ -377,7 +389,8 @@ TENSOR_RULES: dict[type | str, Rule] = {
         ],
         passing,
     ),
-    **dict.fromkeys([layers.Resizing, layers.CenterCrop], _spatial(passing)),
+    layers.Resizing: resizing,
+    layers.CenterCrop: _spatial(passing),
     **dict.fromkeys([layers.ReLU, layers.LeakyReLU, layers.ELU], elementwise),
     **dict.fromkeys(
         [layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D], zero_padding
