@@ -169,3 +169,14 @@ def test_what_has_no_entry_is_not_run():
     assert not can_run(graph.trace(net(layers.Conv2D(16, 3, groups=4))))
     assert can_run(graph.trace(net(layers.SeparableConv2D(16, 3))))
     assert can_run(graph.trace(net(Twice())))  # no rule: pinned, so called as it is
+
+
+def test_causal_convolutions_and_layers_called_by_keyword_are_run():
+    """TensorFlow has no causal padding; Keras pads by hand."""
+    x = inputs = keras.Input((12, 3))
+    for dilation in (1, 2):
+        x = layers.Conv1D(8, 3, padding="causal", dilation_rate=dilation)(inputs=x)
+        x = layers.ReLU()(inputs=layers.BatchNormalization()(inputs=x))
+    x = layers.Dense(4)(inputs=layers.Flatten()(inputs=x))
+    x = layers.Activation("softmax")(inputs=x)
+    check(randomise(keras.Model(inputs, x)))

@@ -101,9 +101,11 @@ class ElasticForward:
     def _run(self, call: Call, effect: Effect, args: Any, kwargs: Any) -> Any:
         layer = self._candidate.layers[call.name]
         if not _is_cut(self._graph, call, effect):
-            return layer(*self._whole(call, args), **kwargs)
+            args, kwargs = self._whole(call, (args, kwargs))
+            return layer(*args, **kwargs)
+        x = next(filter(tf.is_tensor, tree.flatten((args, kwargs))))
         if type(layer) in _RESHAPES:
-            return self._reshaped(call, args[0])
+            return self._reshaped(call, x)
         run = _RUN.get(type(layer))
         if run is None:
             return layer.call(*args, **kwargs)
@@ -117,7 +119,7 @@ class ElasticForward:
                     value = tf.gather(value, self._kept[atoms], axis=place)
             return value
 
-        return run(layer, args[0], read)
+        return run(layer, x, read)
 
     def _reshaped(self, call: Call, x: Any) -> Any:
         """Reshape to what the graph says, with as many channels as there are."""
@@ -128,7 +130,7 @@ class ElasticForward:
         shape[-1 if channels is None else channels.axis] = -1
         return tf.reshape(x, shape)
 
-    def _whole(self, call: Call, args: Any) -> Any:
+    def _whole(self, call: Call, arguments: Any) -> Any:
         """Give the tensors of an uncut call the shapes that a gather has hidden."""
         shapes = iter([self._graph.flat.tensors[i].shape for i in call.inputs])
 
@@ -137,7 +139,7 @@ class ElasticForward:
                 tf.ensure_shape(value, next(shapes)) if tf.is_tensor(value) else value
             )
 
-        return tree.map_structure(shaped, args)
+        return tree.map_structure(shaped, arguments)
 
 
 def can_run(layer_graph: graph.LayerGraph) -> bool:
@@ -199,11 +201,15 @@ def _has_entry(layer: Any, effect: Effect) -> bool:
 
 
 def _convolution(layer: Any, x: Any, read: Read) -> Any:
+    padding = layer.padding
+    if padding == "causal":  # TensorFlow has no such padding
+        x = tf.pad(x, layer._compute_causal_padding())  # noqa: SLF001 - as Keras pads
+        padding = "valid"
     y = tf.nn.convolution(
         x,
         read("kernel"),
         strides=layer.strides,
-        padding=layer.padding.upper(),
+        padding=padding.upper(),
         dilations=layer.dilation_rate,
     )
     return _finished(layer, y, read)
