@@ -310,3 +310,31 @@ def test_sparse_layers_are_traced_and_scored_like_plain_ones():
     model = keras.Model(x, L.Dense(2)(L.GlobalAveragePooling2D()(y)))
     (group,) = graph.trace(model).groups
     assert [part.layer for part in group.scales] == ["bn"]
+
+
+def test_the_models_own_constraint_holds_after_the_proximal_step(tmp_path):
+    """Both act on the scales, and removing one leaves the other."""
+    x = keras.Input((8, 8, 3))
+    own = keras.constraints.NonNeg()
+    y = L.BatchNormalization(gamma_constraint=own, name="bn")(L.Conv2D(4, 3)(x))
+    model = keras.Model(x, L.Dense(2)(L.GlobalAveragePooling2D()(y)))
+    sparse = regularize_scales(model, strength=0.5, proximal=True)
+    sparse.compile(keras.optimizers.SGD(0.1), "mse")
+    sparse.save(tmp_path / "sparse.keras")
+    for one in (sparse, keras.models.load_model(tmp_path / "sparse.keras")):
+        constraint = one.get_layer("bn").gamma_constraint
+        constraint.learning_rate = 0.1
+        found = constraint(np.array([1.0, -1.0], "float32"))
+        np.testing.assert_allclose(found, [0.95, 0.0], rtol=1e-6)
+        plain = remove_regularization(one).get_layer("bn")
+        assert isinstance(plain.gamma_constraint, keras.constraints.NonNeg)
+
+
+def test_a_sparse_layer_keeps_its_own_constraint_too():
+    layer = SparseBatchNormalization(
+        proximal=True, learning_rate=1.0, strength=0.5, gamma_constraint="non_neg"
+    )
+    again = SparseBatchNormalization.from_config(layer.get_config())
+    for one in (layer, again):
+        found = one.gamma_constraint(np.array([1.0, -1.0], "float32"))
+        np.testing.assert_allclose(found, [0.5, 0.0])

@@ -58,7 +58,9 @@ class SparseBatchNormalization(keras.layers.BatchNormalization):
             "gamma_initializer", keras.initializers.Constant(INITIAL_SCALE)
         )
         if proximal:
-            kwargs["gamma_constraint"] = SoftThreshold(strength, learning_rate)
+            kwargs["gamma_constraint"] = SoftThreshold(
+                strength, learning_rate, then=kwargs.get("gamma_constraint")
+            )
         else:
             kwargs["gamma_regularizer"] = keras.regularizers.L1(strength)
         super().__init__(**kwargs)
@@ -69,7 +71,10 @@ class SparseBatchNormalization(keras.layers.BatchNormalization):
     def get_config(self) -> dict[str, Any]:
         """Return the arguments, without what they set in the parent class."""
         config = super().get_config()
-        del config["gamma_constraint" if self.proximal else "gamma_regularizer"]
+        if self.proximal:
+            config["gamma_constraint"] = self.gamma_constraint.get_config()["then"]
+        else:
+            del config["gamma_regularizer"]
         return {
             **config,
             "strength": self.strength,

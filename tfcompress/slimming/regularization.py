@@ -116,7 +116,9 @@ def _penalised(layer: Any, *, strength: float, proximal: bool) -> Any:
     if not layer.scale:
         settings["gamma_initializer"] = "ones"
     if proximal:
-        settings["gamma_constraint"] = SoftThreshold(strength)
+        settings["gamma_constraint"] = SoftThreshold(
+            strength, then=settings["gamma_constraint"]
+        )
     else:
         settings["gamma_regularizer"] = _with_l1(
             settings["gamma_regularizer"], strength
@@ -136,7 +138,7 @@ def _plain_settings(layer: Any) -> dict[str, Any]:
     settings["gamma_regularizer"] = _without_l1(layer.gamma_regularizer)
     constraint = layer.gamma_constraint
     settings["gamma_constraint"] = (
-        None if isinstance(constraint, SoftThreshold) else constraint
+        constraint.then if isinstance(constraint, SoftThreshold) else constraint
     )
     return settings
 

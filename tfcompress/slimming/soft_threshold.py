@@ -53,19 +53,25 @@ class SoftThreshold(keras.constraints.Constraint):
     Args:
         strength: Weight of the L1 penalty, above 0.
         learning_rate: A fixed learning rate to use instead of the optimizer's.
+        then: A constraint of the model's own, which the shrunken weight is put to.
 
     Raises:
         ConfigError: If `strength` or `learning_rate` is not above 0.
     """
 
     def __init__(
-        self, strength: float = 1e-4, learning_rate: float | None = None
+        self,
+        strength: float = 1e-4,
+        learning_rate: float | None = None,
+        *,
+        then: Any = None,
     ) -> None:
         require(strength > 0, "strength", strength, "above 0")
         if learning_rate is not None:
             require(learning_rate > 0, "learning_rate", learning_rate, "above 0")
         self.strength = float(strength)
         self.learning_rate = learning_rate
+        self.then = keras.constraints.get(then)
         self._models: list[weakref.ref[keras.Model]] = []
 
     def follow(self, model: keras.Model) -> None:
@@ -75,11 +81,16 @@ class SoftThreshold(keras.constraints.Constraint):
     def __call__(self, w: Any) -> Any:
         """Return the shrunken weight."""
         threshold = keras.ops.cast(self._step() * self.strength, w.dtype)
-        return soft_threshold(keras.ops.convert_to_tensor(w), threshold)
+        shrunk = soft_threshold(keras.ops.convert_to_tensor(w), threshold)
+        return shrunk if self.then is None else self.then(shrunk)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments; what is followed is bound anew after loading."""
-        return {"strength": self.strength, "learning_rate": self.learning_rate}
+        return {
+            "strength": self.strength,
+            "learning_rate": self.learning_rate,
+            "then": keras.constraints.serialize(self.then) if self.then else None,
+        }
 
     def _step(self) -> Any:
         if self.learning_rate is not None:
