@@ -280,3 +280,18 @@ def test_another_backend_is_refused(monkeypatch):
 
     with pytest.raises(errors.ModelError, match="KERAS_BACKEND=jax"):
         check_model(conv_bn_net())
+
+
+def test_a_model_nested_in_two_models_stays_one():
+    """Each of the two reads it at a new input shape, and so with the same weights."""
+    shared = keras.Sequential([keras.layers.Conv2D(3, 1)], name="shared")
+    image = keras.Input((None, None, 3))
+    parents = [keras.Model(image, shared(image) * scale) for scale in (1, 2)]
+    outputs = keras.layers.Add()([parent(image) for parent in parents])
+    model = keras.Model(image, outputs)
+
+    fixed = with_input_shape(model, (4, 4, 3))
+
+    images = np.ones((1, 4, 4, 3), "float32")
+    assert len(fixed.weights) == len(model.weights)
+    np.testing.assert_allclose(fixed(images), model(images), rtol=1e-6)

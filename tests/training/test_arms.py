@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 
@@ -46,3 +47,14 @@ def test_refuses_an_unknown_arm():
     """The nearest one is suggested."""
     with pytest.raises(errors.ConfigError, match="Did you mean 'scratch_"):
         arms.prepare(conv_bn_net(), CONFIG, arm="scratch", **CUT)
+
+
+def test_a_model_nested_in_two_models_stays_one():
+    """It would be trained as two."""
+    shared = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
+    x = keras.Input((3,))
+    parents = [keras.Model(x, shared(x) * scale) for scale in (1, 2)]
+    model = keras.Model(x, keras.layers.Add()([parent(x) for parent in parents]))
+    fresh = arms.reinitialise(model, seed=0)
+    assert len(fresh.weights) == len(model.weights)
+    assert np.abs(flat(fresh) - flat(model)).max() > 0.01

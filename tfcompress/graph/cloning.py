@@ -46,7 +46,7 @@ def clone(
     Raises:
         ModelError: If a layer with weights does not say how to be made again.
     """
-    copies = _Copies(changes)
+    copies = Copies(changes)
     # A view that was never compiled: cloning a compiled model clones its loss as well.
     calls = functional_graph(model)
     view = keras.Model(calls.input, calls.output, name=model.name)
@@ -77,7 +77,7 @@ def clone_chain(model: keras.Model, layers: Sequence[Any]) -> keras.Sequential:
     Raises:
         ModelError: As `clone`.
     """
-    copies = _Copies({})
+    copies = Copies()
     chain = [copies(layer) for layer in layers]
     twin = keras.Sequential([copy_input(model.inputs[0]), *chain], name=model.name)
     copies.take_weights()
@@ -85,17 +85,25 @@ def clone_chain(model: keras.Model, layers: Sequence[Any]) -> keras.Sequential:
     return twin
 
 
-class _Copies:
+class Copies:
     """Makes one copy of each layer, however often and in whichever model it is called.
+
+    It is a `clone_function` of `keras.models.clone_model`, which on its own copies a
+    model anew for each model that it is nested in.
 
     Args:
         changes: As for `clone`.
+
+    Attributes:
+        pairs: Each layer, models aside, and its copy.
     """
 
-    def __init__(self, changes: Mapping[int, Callable[[Any], Any]]) -> None:
-        self._changes = changes
+    def __init__(
+        self, changes: Mapping[int, Callable[[Any], Any]] | None = None
+    ) -> None:
+        self._changes = changes or {}
         self._made: dict[int, Any] = {}
-        self._pairs: list[tuple[Any, Any]] = []
+        self.pairs: list[tuple[Any, Any]] = []
 
     def __call__(self, layer: Any) -> Any:
         """Return the unbuilt copy of a layer; of a nested model, call by call."""
@@ -107,12 +115,12 @@ class _Copies:
         if nested_graph(layer) is not None:
             return keras.models.clone_model(layer, clone_function=self)
         twin = copy_layer(layer, self._changes.get(id(layer)))
-        self._pairs.append((layer, twin))
+        self.pairs.append((layer, twin))
         return twin
 
     def take_weights(self) -> None:
         """Give the copies, once they are built, the weights of their layers."""
-        for layer, twin in self._pairs:
+        for layer, twin in self.pairs:
             if isinstance(twin, keras.Layer):
                 copy_weights(layer, twin)
 

@@ -20,7 +20,7 @@ from typing import Any
 import keras
 
 from tfcompress import errors
-from tfcompress.graph.derived_values import set_weights
+from tfcompress.graph.cloning import Copies
 from tfcompress.graph.model_checks import check_model
 
 PathLike = str | os.PathLike[str]
@@ -107,10 +107,13 @@ def with_input_shape(
             for old, new in zip(model.inputs, inputs, strict=True)
         ):
             return model
+        copies = Copies()
         clone = keras.models.clone_model(
-            model, input_tensors=inputs[0] if len(inputs) == 1 else inputs
+            model,
+            input_tensors=inputs[0] if len(inputs) == 1 else inputs,
+            clone_function=copies,
         )
-        set_weights(clone, model.get_weights())
+        copies.take_weights()
     except (ValueError, TypeError, AttributeError) as error:
         raise errors.ModelError(
             f"The model cannot take this input shape. Received: input_shape="

@@ -15,11 +15,11 @@ Source: Z. Liu et al., "Rethinking the value of network pruning", ICLR 2019, sec
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import keras
 
 from tfcompress.config import check_known
+from tfcompress.graph.cloning import Copies
 from tfcompress.graph.copying import copy_weights
 from tfcompress.training.settings import TrainConfig
 
@@ -85,13 +85,9 @@ def reinitialise(model: keras.Model, *, seed: int) -> keras.Model:
     `keras.layers.Normalization` was adapted to is kept: a fact about the data.
     """
     keras.utils.set_random_seed(seed)
-    fresh = keras.models.clone_model(model)
-    pairs = zip(_layers(model), _layers(fresh), strict=True)
-    for old, new in pairs:
+    copies = Copies()
+    fresh = keras.models.clone_model(model, clone_function=copies)
+    for old, new in copies.pairs:
         if isinstance(old, keras.layers.Normalization):
             copy_weights(old, new)
     return fresh
-
-
-def _layers(model: keras.Model) -> list[Any]:
-    return list(model._flatten_layers(include_self=False))  # noqa: SLF001 - no public walk over nested layers
