@@ -32,6 +32,17 @@ def test_zero_is_always_inside():
     assert other.range() == pytest.approx((-5.0, 1e-6))
 
 
+@pytest.mark.parametrize(("cap", "end"), [(None, 1.0), (6.0, 1.0), (0.5, 0.5)])
+def test_a_range_of_zeros_alone_ends_at_one(cap, end):
+    """Or at the cap below it; its step would be near 0. Any other one is as it was."""
+    layer = FakeQuantize(rectify=True, max_value=cap)
+    feed(layer, -3.0, 0.0, training=True)
+    assert layer.range() == (0.0, end)
+    assert float(layer.step()) == pytest.approx(end / 255)
+    feed(layer, 0.0, 0.4, training=True)
+    assert layer.range() == pytest.approx((0.0, 0.004), rel=1e-3)
+
+
 def test_inference_learns_nothing():
     """Nor does a call that is told not to."""
     layer = FakeQuantize()

@@ -142,6 +142,22 @@ def test_an_operator_in_the_file_is_the_one_in_the_model(name):
     assert snr_db(np.asarray(model(images)), np.asarray(qat_model(images))) > 22
 
 
+@pytest.mark.parametrize("merge", [layers.Add, layers.Concatenate])
+def test_a_relu_that_is_always_zero_makes_a_file_that_loads(merge):
+    """Behind it a range has seen zeros alone, whose scale would be near 0."""
+
+    def build(x):
+        x = conv(x, activation="relu")
+        return conv(merge()([conv(conv(x, activation="relu", name="dead")), x]))
+
+    model = wired(build)
+    model.get_layer("dead").bias.assign([-50.0] * 4)
+    qat_model, _ = ranged(model)
+    conversion, quality, _ = parity(qat_model, images_for(model, 8, seed=1))
+    assert conversion.float_operators == ()
+    assert quality > 45
+
+
 @pytest.fixture(scope="module")
 def trained():
     """A small float net that knows its task, and its data."""

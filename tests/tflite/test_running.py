@@ -128,6 +128,19 @@ def test_a_file_that_does_not_load(converted):
     assert "\n" not in str(e.value)
 
 
+def test_a_file_whose_scales_are_too_far_apart_is_told_so(converted):
+    """The runtime takes input scale * weight scale / output scale below 256."""
+
+    def change(model):
+        operators = model.subgraphs[0].operators
+        convolution = next(one for one in operators if len(one.inputs) == 3)
+        output = model.subgraphs[0].tensors[convolution.outputs[0]]
+        output.quantization.scale = [1e-9]
+
+    with pytest.raises(errors.TfliteFileError, match="scales far apart"):
+        tflite.Runner(edited(converted("int8").content, change))
+
+
 def test_a_damaged_file_is_refused_before_the_runtime(converted):
     """Parsing comes first."""
     change = set_value("operators[0].inputs", [999])

@@ -7,7 +7,10 @@ range covers all of them::
 
     low = min over sources of low_i,   high = max over sources of high_i
 
-A range that is [0, 0] has not seen any data: then numbers pass unchanged.
+A range that is [0, 0] has not seen any data: then numbers pass unchanged.  One that has
+seen nothing but zeros (behind a ReLU that is never active) is used as if it ended at 1:
+any range holds them, and with a scale near 0 the runtime refuses the file, which must
+compute ``input scale * weight scale / output scale`` below 256.
 
 Source: B. Jacob et al., CVPR 2018, section 3.1.
 """
@@ -24,6 +27,7 @@ from tfcompress.quantize.clocks import Clock
 from tfcompress.training.replicas import own_copies
 
 LEAST_HIGH = 1e-6  # of a range that saw nothing but zeros; tells it from an unset one
+_ZEROS = 1e-5  # a range that reaches no further has seen zeros, or nearly
 
 
 @keras.saving.register_keras_serializable(package="tfcompress")
@@ -105,7 +109,7 @@ class FakeQuantize(keras.layers.Layer):
                 lambda: ranges,
                 lambda: self._learn(x, ranges, source, 1.0 - self.momentum),
             )
-        low, high = tf.reduce_min(ranges[0]), tf.reduce_max(ranges[1])
+        low, high = self._ends(ranges)
         if ties and self.bits == 8:
             x = fake_quant.break_ties(x, low, high, away=ties == "away")
         if learns and self.clock is None:
@@ -136,6 +140,13 @@ class FakeQuantize(keras.layers.Layer):
         self.ranges.assign(new)
         return new
 
+    def _ends(self, ranges: Any) -> tuple[Any, Any]:
+        """Return the range that covers all sources, as tensors."""
+        low, high = tf.reduce_min(ranges[0]), tf.reduce_max(ranges[1])
+        zeros = (high > 0) & (tf.maximum(-low, high) < _ZEROS)
+        end = 1.0 if self.max_value is None else min(1.0, self.max_value)
+        return low, tf.where(zeros, end, high)
+
     def _rectified(self, x: Any) -> Any:
         if not self.rectify:
             return x
@@ -151,14 +162,13 @@ class FakeQuantize(keras.layers.Layer):
 
     def step(self) -> Any:
         """Return the distance of neighbours on the grid as a tensor; 0 without data."""
-        ranges = tf.convert_to_tensor(self.ranges)
-        low, high = tf.reduce_min(ranges[0]), tf.reduce_max(ranges[1])
+        low, high = self._ends(tf.convert_to_tensor(self.ranges))
         return step_of(low, high, self.bits)
 
     def range(self) -> tuple[float, float]:
         """Return the range, ``(0, 0)`` if it has not seen any data."""
-        values = keras.ops.convert_to_numpy(self.ranges)
-        return float(values[0].min()), float(values[1].max())
+        low, high = self._ends(tf.convert_to_tensor(self.ranges))
+        return float(low), float(high)
 
     def compute_output_shape(self, input_shape: Any, **_: Any) -> Any:
         """Return the shape unchanged."""

@@ -101,8 +101,9 @@ class Runner:
         except (RuntimeError, ValueError) as error:
             raise errors.TfliteFileError(
                 f"The runtime cannot load this .tflite file. Received: {self.name} "
-                f"({_one_line(error)}). Convert it again without operators that "
-                "the runtime lacks."
+                f"({_one_line(error)}). Convert it again without what the runtime "
+                "lacks: an operator, or scales far apart, as behind a ReLU that is "
+                "always 0 on the calibration data."
             ) from error
         return interpreter
 
