@@ -233,6 +233,36 @@ def test_sixteen_bit_activations(trained):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["int8", "int16x8"])
+@pytest.mark.parametrize("kind", ["conv", "depthwise", "dense"])
+def test_channels_without_weights_have_their_biases(kind, recipe):
+    """Pruning leaves such; no scale can be found in them."""
+    layer = {
+        "conv": lambda: layers.Conv2D(8, 3, name="holed"),
+        "depthwise": lambda: layers.DepthwiseConv2D(3, name="holed"),
+        "dense": lambda: layers.Dense(8, name="holed"),
+    }[kind]()
+    model = wired(lambda x: conv(layer(conv(x, 8, activation="relu"))))
+    kernel, bias = layer.get_weights()
+    view = kernel[..., 0] if kind == "depthwise" else kernel
+    view[..., ::2] = 0
+    layer.set_weights([kernel, bias])
+    _, quality, _ = parity(ranged(model, recipe)[0], images_for(model, 8, seed=1))
+    assert quality > 45
+
+
+@pytest.mark.slow
+def test_equal_biases_stay_biases():
+    """Of 16-bit models too; the converter sees one number in them."""
+    model = wired(lambda x: conv(conv(x)))
+    for layer in model.layers[1:]:
+        layer.bias.assign(np.ones(4))
+    for recipe in ("int8", "int16x8"):
+        _, quality, _ = parity(ranged(model, recipe)[0], images_for(model, 8, seed=1))
+        assert quality > 45
+
+
+@pytest.mark.slow
 def test_sixteen_bits_leave_in_float_what_the_converter_lacks():
     """Concatenation and GELU; a depthwise convolution and a gate are there."""
     model = wired(lambda x: _gate(layers.DepthwiseConv2D(3, padding="same")(x)))

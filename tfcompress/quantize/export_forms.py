@@ -19,6 +19,7 @@ from tfcompress.quantize.operators import Operator
 from tfcompress.quantize.weighted_layers import (
     FakeQuantizedKernel,
     QuantizedConv1D,
+    QuantizedConv2DTranspose,
     QuantizedDense,
     QuantizedDepthwiseConv1D,
 )
@@ -85,7 +86,7 @@ def kernel_form(
         kernel = given.on_grid(given.kernel)
         offset = given.bias if given.use_bias else None
     constant = numpy(kernel).astype(np.float32)
-    bias = None if offset is None else numpy(offset).astype(np.float32)
+    bias = None if offset is None else _not_all_equal(numpy(offset))
     content = constant.tobytes()
     mark = functools.partial(_marked, given, again=seen[content])
     seen[content] += 1
@@ -95,7 +96,8 @@ def kernel_form(
 def _marked(layer: Any, kernel: Array, *, again: int) -> Callable[[], Any]:
     """Return a function that makes a kernel's tensor and tells its grid.
 
-    8-bit kernels with a scale per channel need nothing: the converter finds the scales.
+    8-bit kernels with a scale per channel need nothing: the converter finds the scales,
+    but for channels of zeros alone.
     The kernel must have its last shape: a marked one cannot be reshaped.
 
     The converter merges equal marks of equal kernels and ignores one that two operators
@@ -108,7 +110,7 @@ def _marked(layer: Any, kernel: Array, *, again: int) -> Callable[[], Any]:
         return lambda: tf.quantization.fake_quant_with_min_max_args(
             kernel, -end, end, num_bits=bits, narrow_range=True
         )
-    if bits == 8:
+    if bits == 8 and not _has_empty_channels(layer, kernel):
         return lambda: tf.constant(kernel)
     columns = kernel.reshape(*kernel.shape[: -len(axes)], -1)
     ends = np.abs(columns).reshape(-1, columns.shape[-1]).max(0)
@@ -124,6 +126,19 @@ def _marked(layer: Any, kernel: Array, *, again: int) -> Callable[[], Any]:
     return marked
 
 
+def _has_empty_channels(layer: Any, kernel: Array) -> bool:
+    """Return whether an output channel has no weights but zeros.
+
+    The converter finds no scale in it, and with 16-bit activations a useless one.  It
+    takes no marks at transposed convolutions, so these stay as they are.
+    """
+    if isinstance(layer, QuantizedConv2DTranspose):
+        return False
+    axes = {axis % kernel.ndim for axis in layer.channel_axes}
+    others = tuple(axis for axis in range(kernel.ndim) if axis not in axes)
+    return not np.abs(kernel).max(others).all()
+
+
 def _as_it_is(layer: Any, kernel: Array, bias: Array | None, mark: Mark) -> Form:
     constant = mark(kernel)
     return lambda x: _plus(layer.apply_kernel(x, constant()), bias)
@@ -134,7 +149,8 @@ def _dense(layer: Any, kernel: Array, bias: Array | None, mark: Mark) -> Form:
 
     The converter fails on a matrix that is marked per channel.
     """
-    if layer.weight_bits == 8 or not layer.per_channel:
+    empty = _has_empty_channels(layer, kernel)
+    if not layer.per_channel or (layer.weight_bits == 8 and not empty):
         return _as_it_is(layer, kernel, bias, mark)
     depth, units = kernel.shape
     weights = mark(kernel[None, None])
@@ -169,6 +185,18 @@ def _one_dimension(layer: Any, kernel: Array, bias: Array | None, mark: Mark) ->
     return form
 
 
+def _not_all_equal(offsets: Array) -> Array:
+    """Return what is added to each channel, in float32, one channel a bit off.
+
+    The converter makes one number of equal ones, and then of other biases than the
+    model's. The last bit of a float is far less than the integer that it becomes.
+    """
+    bias = np.array(offsets, np.float32)
+    if bias.size > 1 and bias.flat[0] != 0 and (bias == bias.flat[0]).all():
+        bias.flat[0] = np.nextafter(bias.flat[0], np.float32(0))
+    return bias
+
+
 def _plus(x: Any, bias: Array | None) -> Any:
     return x if bias is None else x + bias
 
@@ -187,7 +215,7 @@ def affine_form(scale: Array, offset: Array) -> Form:
     """
     channels = scale.size
     kernel = scale.reshape(1, 1, channels, 1).astype(np.float32)
-    bias = offset.astype(np.float32)
+    bias = _not_all_equal(offset)
 
     def form(x: Any) -> Any:
         sizes = x.shape[1:-1]

@@ -195,7 +195,9 @@ def convert(  # noqa: PLR0913 (one call for the whole stage)
     found = inspection.inspect(content)
     left = _not_wanted(found, made.kept_float)
     _refuse_float_operators(left, recipe, allow_float_ops=allow_float_ops)
-    snr_db = first_run.compare(twin, content, known, recipe, stream.first)
+    snr_db = first_run.compare(
+        twin, content, known, recipe, stream.first, trained=trained
+    )
     if path is not None:
         files.write_bytes(path, content)
     return Conversion(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import keras
@@ -14,8 +15,12 @@ from tfcompress.tflite.signal_quality import SignalQuality
 
 Array = np.ndarray[Any, Any]
 
+_LOG = logging.getLogger(__name__)
+
 # Such files reach 60 dB and more; below, the file computes something else.
 _LEAST_SNR_DB = {"float32": 40.0, "float16": 20.0}
+# A trained file computes as its model does, but for roundings that may be amplified.
+_EXPECTED_SNR_DB = 20.0
 
 
 def compare(
@@ -24,6 +29,8 @@ def compare(
     known: exporting.Interface,
     recipe: str,
     example: dict[str, Array] | None,
+    *,
+    trained: bool = False,
 ) -> float:
     """Return the signal-to-noise ratio of the file's outputs on one example, in dB.
 
@@ -33,6 +40,7 @@ def compare(
         known: The model's interface.
         recipe: How the file is quantized.
         example: Inputs by name with a batch of one; made up if None.
+        trained: Whether the model has the file's scales: a poor file is warned of.
 
     Raises:
         ConversionError: If an output is not finite or has another shape, or a float
@@ -58,6 +66,12 @@ def compare(
             f"{_LEAST_SNR_DB[recipe]:.0f} dB is the least. Look for layers that answer "
             "differently each time, such as noise that is on in inference."
         )
+    if trained and quality.snr_db < _EXPECTED_SNR_DB:
+        _LOG.warning(
+            "The file of %s answers one example as the model does to %.1f dB only; "
+            "check it with `tfcompress.tflite.check_parity`.",
+            model.name, quality.snr_db,
+        )  # fmt: skip
     return quality.snr_db
 
 
