@@ -6,7 +6,12 @@ Without training, `equalize` and `correct_biases` prepare a model for the conver
 `sensitivity` and `mixed` choose a precision per layer.
 """
 
-from tfcompress.quantize.aware import is_quantized, quantize_aware, recipe_of
+from tfcompress.quantize.aware import (
+    is_quantized,
+    quantize_aware,
+    recipe_of,
+    weight_bits_of,
+)
 from tfcompress.quantize.bias_correction import BiasReport, correct_biases
 from tfcompress.quantize.calibrating import calibrate
 from tfcompress.quantize.equalization import EqualizationReport, equalize
@@ -49,4 +54,5 @@ __all__ = [
     "sensitivity",
     "to_convertible",
     "train_quantized",
+    "weight_bits_of",
 ]

@@ -127,9 +127,14 @@ def _likely_recipe(model: keras.Model, ranges: Iterable[FakeQuantize]) -> str:
     """Return the recipe of a model from a file that does not say it."""
     if any(one.bits == 16 for one in ranges):
         return "int16x8"
+    return "int8_w4" if 4 in weight_bits_of(model) else "int8"
+
+
+def weight_bits_of(model: keras.Model) -> set[int]:
+    """Return the bits of the weights that a quantization-aware model has."""
     layers = model._flatten_layers()  # noqa: SLF001 - no public walk
     kernels = [one for one in layers if isinstance(one, FakeQuantizedKernel)]
-    return "int8_w4" if any(one.weight_bits == 4 for one in kernels) else "int8"
+    return {one.weight_bits for one in kernels}
 
 
 def is_quantized(model: keras.Model) -> bool:

@@ -32,7 +32,7 @@ class PostTraining:
         correct_bias: Take the mean error of the rounded weights out of the biases.
         precision: Layers that are quantized otherwise than by the recipe.
         per_channel: One weight scale per output channel; else one per tensor.
-        sparse: Leave zeros out of the file; goes with every recipe but ``int8_w4``.
+        sparse: Leave zeros out of the file; goes with all weights but those of 4 bits.
     """
 
     equalize: bool = False
@@ -72,10 +72,11 @@ class PostTraining:
                 "Sparse tensors go with one precision for all layers only. Received: "
                 f"sparse=True with {given[-1]}. Leave one of them out."
             )
-        if self.sparse and recipe == "int8_w4":  # the converter crashes, no error
+        if self.sparse and trained and 4 in quantize.weight_bits_of(model):
+            # Said before the converter sees it: it would end the process.
             raise errors.ConfigError(
                 "Weights of 4 bits cannot be stored sparsely. Received: sparse=True "
-                f"with {model.name!r}, trained for {recipe!r}. Leave it out: the zeros "
+                f"with {model.name!r}, which has such. Leave it out: the zeros "
                 "still compress in a download; or train for 'int8'."
             )
         if given and trained:
