@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -122,11 +123,8 @@ class RangeLayers:
         operator = self._sites.operators[maker.index] if maker else None
         if not operator or not operator.fixed or operator.function == "hard_sigmoid":
             return value  # that one rounds itself
-        low, high = operator.fixed[self._bits]
         name = self._names.new(f"{maker.name}_range") if maker else None
-        return FixedFakeQuantize(
-            low=low, high=high, bits=self._bits, name=name, dtype=policy
-        )(value)
+        return self._in_known_range(operator.fixed, name, value, policy)
 
     def _ties(self, tensor: int) -> str:
         """Return how TFLite rounds the averages that a call makes."""
@@ -139,8 +137,18 @@ class RangeLayers:
         operator = self._sites.operators[maker.index]
         if tensor in self._outputs or operator.function == "hard_sigmoid":
             return value  # that one rounds itself
-        low, high = (found.fixed or {})[self._bits]
-        name = self._name(tensor)
+        return self._in_known_range(
+            found.fixed or {}, self._name(tensor), value, policy
+        )
+
+    def _in_known_range(
+        self,
+        ends: Mapping[int, tuple[float, float]],
+        name: Any,
+        value: Any,
+        policy: Any,
+    ) -> Any:
+        low, high = ends[self._bits]
         return FixedFakeQuantize(
             low=low, high=high, bits=self._bits, name=name, dtype=policy
         )(value)

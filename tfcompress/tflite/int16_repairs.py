@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from tfcompress.tflite import schema
+from tfcompress.tflite.low_bit_weights import edited
 
 # Position of the bias among the inputs, and of the activations, by operator.
 _BIASES = {
@@ -34,10 +35,12 @@ def repair(content: bytes) -> bytes:
     Args:
         content: A file that was just converted (not an untrusted one).
     """
-    import flatbuffers
+    return edited(content, _repair)
+
+
+def _repair(model: Any) -> None:
     from ai_edge_litert import schema_py_generated as generated
 
-    model = generated.ModelT.InitFromObj(generated.Model.GetRootAs(content, 0))
     names = schema.operator_names()
     for graph in model.subgraphs:
         for operator in graph.operators:
@@ -46,9 +49,6 @@ def repair(content: bytes) -> bytes:
                 _widen_bias(model, graph, operator, *_BIASES[name], generated)
             elif name == "LOGISTIC":
                 _set_sigmoid_scale(graph.tensors[operator.outputs[0]], generated)
-    builder = flatbuffers.Builder(len(content) + 1024)
-    builder.Finish(model.Pack(builder), file_identifier=schema.IDENTIFIER)
-    return bytes(builder.Output())
 
 
 def _widen_bias(

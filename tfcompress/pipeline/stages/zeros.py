@@ -28,4 +28,4 @@ def held(model: keras.Model) -> keras.Model:
 
 def released(model: keras.Model) -> keras.Model:
     """Return the plain model of one that was `held`."""
-    return sparsity.strip(model) if isinstance(model, sparsity.PrunedModel) else model
+    return sparsity.strip(model) if sparsity.is_being_pruned(model) else model
